@@ -1,0 +1,23 @@
+"""What can go wrong that a user can mend; every message says what, where and what to do.
+
+BridgeError
+  PresetError   a preset that cannot be used (every fault at once, with file and line)
+  PortError     a MIDI port that is missing or cannot be opened
+  ModelError    the model process does not start
+"""
+
+
+class BridgeError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class PresetError(BridgeError):
+    """A preset file cannot be used."""
+
+
+class PortError(BridgeError):
+    """A MIDI port is missing or cannot be opened."""
+
+
+class ModelError(BridgeError):
+    """The model process cannot be started."""

@@ -1,0 +1,34 @@
+"""The contract every model family meets, so that the bridge does not know which one plays.
+
+Knows nothing of torch: families that need it import it themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from pianogen.grid import Measure, Meter
+from pianogen.sampling import Sampling
+
+
+class Continuation(Protocol):
+    """One voice that hears measures and carries them on.
+
+    Calls are deterministic: the same checkpoint, context, sampling and seed give the same
+    measure. Listening costs one measure's work however long the history is.
+    """
+
+    def reset(self, meter: Meter) -> None:
+        """Forget everything; the measures to come are in this meter."""
+
+    def listen(self, measure: Measure) -> None:
+        """Append a completed measure, both voices, to the context."""
+
+    def answer(self, sampling: Sampling, seed: int) -> Measure:
+        """Make the next measure; it becomes context too."""
+
+    def mark(self) -> Any:
+        """Remember the present context; an opaque, immutable value for `rewind`."""
+
+    def rewind(self, mark: Any) -> None:
+        """Go back to the context that `mark` remembered."""
