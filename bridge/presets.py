@@ -1,10 +1,25 @@
-"""Presets: what a player switches while playing, read from YAML and checked as a whole."""
+"""Presets: what a player switches while playing, read from YAML and checked as a whole.
+
+Knows nothing of who switches them, nor of the models their checkpoints hold.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.errors import PresetError
 from pianogen.sampling import Sampling
+
+DEFAULT_CHECKPOINT = "default"
+_MAX_BYTES = 64 * 1024  # a preset file larger than this is something else
 
 
 class Preset(BaseModel):
@@ -53,3 +68,213 @@ class Preset(BaseModel):
             low_pitch=self.low_pitch,
             high_pitch=self.high_pitch,
         )
+
+
+def find_presets() -> Path:
+    """The folder of the presets that come with the package: installed, or in the checkout."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "_presets"
+    return packaged if packaged.is_dir() else here.parent / "presets"
+
+
+def load_presets(folder: Path | None = None) -> tuple[Preset, ...]:
+    """Every preset of a folder's YAML files, by number; raises PresetError with every fault."""
+    folder = find_presets() if folder is None else folder
+    files = sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+    if not files:
+        raise PresetError(f"no presets in {_shown(folder)}: put *.yaml files there")
+    read = [_read_file(path) for path in files]
+    faults = [fault for _, found in read for fault in found]
+    kept = [entry for entry, _ in read if entry is not None]
+    faults += _clashes(kept)
+    if faults:
+        raise PresetError("\n".join(faults))
+    return tuple(sorted((entry.preset for entry in kept), key=lambda preset: preset.number))
+
+
+def choose_preset(presets: tuple[Preset, ...], wanted: str) -> Preset:
+    """The preset with this name or number; raises PresetError naming those there are."""
+    for preset in presets:
+        if wanted == preset.name or (wanted.isdecimal() and int(wanted) == preset.number):
+            return preset
+    known = ", ".join(f"{preset.number} {preset.name}" for preset in presets)
+    raise PresetError(f"there is no preset {wanted!r}; there are: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A preset and where its fields were written (lines from 1)."""
+
+    preset: Preset
+    path: Path
+    lines: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Fields:
+    """The scalar fields of one file, as written, and the faults of their writing."""
+
+    path: Path
+    values: dict[str, Any]
+    lines: dict[str, int]
+    faults: list[str]
+
+    def say(self, what: str, field: str | None = None) -> str:
+        """One line: whose fault, what it is, in which file and line."""
+        name = self.values.get("name")
+        who = f"preset {name!r}" if isinstance(name, str) and name else "preset"
+        return f"{who}: {what} ({_place(self.path, self.lines.get(field or '', 1))})"
+
+
+def _read_file(path: Path) -> tuple[_Entry | None, list[str]]:
+    try:
+        fields = _read_fields(path)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        return None, [f"not valid YAML: {error.problem or error.context} ({_place(path, line)})"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return None, [f"cannot be read: {reason} ({_shown(path)})"]
+    return _validate(fields)
+
+
+def _read_fields(path: Path) -> _Fields:
+    """Compose without constructing: only plain values of known shape are ever built."""
+    text = path.read_bytes()
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"{len(text)} bytes is too long for a preset")
+    loader = yaml.SafeLoader(text.decode("utf-8"))
+    try:
+        fields = _Fields(path, {}, {}, [])
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            raise ValueError("a preset is a list of lines such as `temperature: 0.8`")
+        for key_node, value_node in node.value:
+            _take_field(loader, fields, key_node, value_node)
+        return fields
+    finally:
+        loader.dispose()
+
+
+def _take_field(
+    loader: yaml.SafeLoader, fields: _Fields, key_node: yaml.Node, value_node: yaml.Node
+) -> None:
+    line = key_node.start_mark.line + 1
+    key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+    if key in fields.lines:
+        first = fields.lines[key]
+        fields.faults.append(
+            f"{key} is given twice, first in line {first} ({_place(fields.path, line)})"
+        )
+        return
+    fields.lines[key] = line
+    if not isinstance(value_node, yaml.ScalarNode):
+        fields.faults.append(f"{key} must be a single value ({_place(fields.path, line)})")
+        return
+    fields.values[key] = loader.construct_object(value_node)
+
+
+def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
+    faults = list(fields.faults)
+    unreadable = fields.lines.keys() - fields.values.keys()
+    try:
+        preset = Preset(**fields.values)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            field = str(detail["loc"][0]) if detail["loc"] else ""
+            if field not in unreadable:
+                faults.append(fields.say(_in_words(field, detail), field))
+        return None, faults + list(_cross_faults(fields))
+    faults += _cross_faults(fields)
+    if faults:
+        return None, faults
+    return _Entry(_with_checkpoint(preset, fields.path), fields.path, fields.lines), []
+
+
+def _in_words(field: str, detail: ErrorDetails) -> str:
+    context: dict[str, Any] = detail.get("ctx") or {}
+    given = f"is {_short(detail['input'])}"
+    match detail["type"]:
+        case "missing":
+            return f"{field} is missing"
+        case "extra_forbidden":
+            near = get_close_matches(field, Preset.model_fields, n=1, cutoff=0.5)
+            return f"there is no field {field!r}" + (f", did you mean {near[0]}?" if near else "")
+        case "greater_than":
+            return f"{field} must be greater than {context['gt']:g}, {given}"
+        case "greater_than_equal":
+            return f"{field} must be at least {context['ge']:g}, {given}"
+        case "less_than_equal":
+            return f"{field} must be at most {context['le']:g}, {given}"
+        case "string_too_short":
+            return f"{field} must not be empty"
+        case kind if kind.startswith("int"):
+            return f"{field} must be a whole number, {given}"
+        case kind if kind.startswith("float"):
+            return f"{field} must be a number, {given}"
+        case kind if kind.startswith("string"):
+            return f"{field} must be text, {given}"
+        case _:
+            return f"{field}: {detail['msg']}"
+
+
+def _cross_faults(fields: _Fields) -> Iterator[str]:
+    """What no field alone can tell: the range, truth values for numbers, the checkpoint."""
+    values = fields.values
+    low = values.get("low_pitch", Preset.model_fields["low_pitch"].default)
+    high = values.get("high_pitch", Preset.model_fields["high_pitch"].default)
+    if isinstance(low, int) and isinstance(high, int) and low > high:
+        field = "low_pitch" if "low_pitch" in fields.lines else "high_pitch"
+        yield fields.say(f"low_pitch must not be above high_pitch, is {low} above {high}", field)
+    for field, value in values.items():
+        if isinstance(value, bool) and field in Preset.model_fields and field not in _TEXTS:
+            yield fields.say(f"{field} must be a number, is {str(value).lower()}", field)
+    checkpoint = values.get("checkpoint", DEFAULT_CHECKPOINT)
+    if isinstance(checkpoint, str) and checkpoint != DEFAULT_CHECKPOINT:
+        found = fields.path.parent / Path(checkpoint).expanduser()
+        if not found.is_file():
+            yield fields.say(f"there is no checkpoint {_shown(found)}", "checkpoint")
+
+
+_TEXTS = ("name", "description", "checkpoint", "sha256")
+
+
+def _with_checkpoint(preset: Preset, path: Path) -> Preset:
+    """A checkpoint's path is relative to the preset's file."""
+    if preset.checkpoint == DEFAULT_CHECKPOINT:
+        return preset
+    found = (path.parent / Path(preset.checkpoint).expanduser()).resolve()
+    return preset.model_copy(update={"checkpoint": str(found)})
+
+
+def _clashes(entries: list[_Entry]) -> Iterator[str]:
+    for field in ("number", "name"):
+        first: dict[object, _Entry] = {}
+        for entry in entries:
+            value = getattr(entry.preset, field)
+            other = first.setdefault(value, entry)
+            if other is not entry:
+                where = _place(entry.path, entry.lines[field])
+                there = _place(other.path, other.lines[field])
+                yield (
+                    f"preset {entry.preset.name!r}: {field} {value!r} "
+                    f"is already that of {other.preset.name!r} in {there} ({where})"
+                )
+
+
+def _place(path: Path, line: int) -> str:
+    return f"{_shown(path)}, line {line}"
+
+
+def _shown(path: Path) -> str:
+    """A path as a reader here would write it: relative where it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _short(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,76 @@
+"""MIDI bytes to events and back. Pure; what the bridge has no use for becomes None early.
+
+Dropped: sysex, MTC, tune request, song select, active sensing, reset, aftertouch, pitch bend,
+and whatever is cut short or out of range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from bridge.events import (
+    ChannelMessage,
+    Continue,
+    ControlChange,
+    MidiEvent,
+    NoteOff,
+    NoteOn,
+    ProgramChange,
+    SongPosition,
+    Start,
+    Stop,
+    Tick,
+)
+
+CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
+_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+_LENGTHS = {_NOTE_OFF: 3, _NOTE_ON: 3, _CONTROL: 3, _PROGRAM: 2}
+
+
+def parse(data: Sequence[int], time: float) -> MidiEvent | None:
+    """The event of one whole message that arrived at `time`; None for what is not used."""
+    if not data:
+        return None
+    status = data[0]
+    if status >= 0xF0:
+        return _parse_system(status, data, time)
+    kind, channel = status & 0xF0, status & 0x0F
+    if len(data) < _LENGTHS.get(kind, 4) or any(byte > 127 for byte in data[1:3]):
+        return None
+    if kind == _NOTE_ON and data[2] > 0:
+        return NoteOn(time, channel, data[1], data[2])
+    if kind in (_NOTE_ON, _NOTE_OFF):
+        return NoteOff(time, channel, data[1], data[2])
+    if kind == _CONTROL:
+        return ControlChange(time, channel, data[1], data[2])
+    return ProgramChange(time, channel, data[1])
+
+
+def _parse_system(status: int, data: Sequence[int], time: float) -> MidiEvent | None:
+    if status == CLOCK:
+        return Tick(time)
+    if status == START:
+        return Start(time)
+    if status == CONTINUE:
+        return Continue(time)
+    if status == STOP:
+        return Stop(time)
+    if status == SONG_POSITION and len(data) >= 3 and data[1] < 128 and data[2] < 128:
+        return SongPosition(time, data[1] | data[2] << 7)
+    return None
+
+
+def encode(message: ChannelMessage) -> bytes:
+    """The bytes of a channel message, always with its status byte (no running status)."""
+    match message:
+        case NoteOn():
+            return bytes((_NOTE_ON | message.channel, message.pitch, message.velocity))
+        case NoteOff():
+            return bytes((_NOTE_OFF | message.channel, message.pitch, message.velocity))
+        case ControlChange():
+            return bytes((_CONTROL | message.channel, message.control, message.value))
+        case ProgramChange():
+            return bytes((_PROGRAM | message.channel, message.program))
+        case _:
+            assert_never(message)

@@ -1,0 +1,129 @@
+"""What runs inside the model process: it loads every checkpoint, warms up, and answers.
+
+The only part of the bridge where torch is imported, by the factory, never by this file. Knows
+nothing of ports, clocks or turns. Ends when the daemon's end of the pipe closes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from multiprocessing.connection import Connection
+from time import perf_counter
+from typing import Any
+
+from bridge.recall import Recall
+from bridge.wire import Failed, Ready, Reply, Request
+from pianogen.continuation import Continuation
+from pianogen.grid import Measure, Meter, Note
+from pianogen.sampling import Sampling
+
+DEFAULT_FACTORY = "pianogen.checkpoint:load_continuation"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the process is started with.
+
+    checkpoints: (name, sha256 or None) of every preset's. device: cpu, cuda or auto.
+    factory: "module:function", called as function(name, device=..., sha256=...).
+    """
+
+    checkpoints: tuple[tuple[str, str | None], ...]
+    device: str = "cpu"
+    factory: str = DEFAULT_FACTORY
+
+
+def run(connection: Connection, setup: Setup) -> None:
+    """The process's whole life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when this ends
+    try:
+        recalls, ready = _load(setup)
+    except (Exception, SystemExit) as error:
+        _say(connection, Failed(_one_line(error)))
+        return
+    if _say(connection, ready):
+        _serve(connection, recalls)
+
+
+def _load(setup: Setup) -> tuple[dict[str, Recall], Ready]:
+    began = perf_counter()
+    device = _prepare(setup)
+    factory = _find(setup.factory)
+    recalls, warm_s = {}, 0.0
+    for name, sha256 in setup.checkpoints:
+        model: Continuation = factory(name, device=device, sha256=sha256)
+        warm_s = max(warm_s, _warm_up(model))
+        recalls[name] = Recall(model)
+    return recalls, Ready(device, perf_counter() - began, warm_s * 1000)
+
+
+def _prepare(setup: Setup) -> str:
+    """One thread for torch, however many cores there are; returns the device to use."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if setup.factory != DEFAULT_FACTORY:
+        return "cpu" if setup.device == "auto" else setup.device
+    import torch
+
+    torch.set_num_threads(1)
+    has_cuda = setup.device in ("cuda", "auto") and torch.cuda.is_available()
+    return "cuda" if has_cuda else "cpu"
+
+
+def _find(factory: str) -> Callable[..., Any]:
+    module, _, function = factory.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
+
+
+def _warm_up(model: Continuation) -> float:
+    """Listen and answer once, so that the first real answer is as fast as the rest; seconds."""
+    meter = Meter()
+    began = perf_counter()
+    model.reset(meter)
+    model.listen(Measure(meter, tuple(Note(8 * i, 60 + i, 16, 4) for i in range(4))))
+    model.answer(Sampling(), 0)
+    model.reset(meter)
+    return perf_counter() - began
+
+
+def _serve(connection: Connection, recalls: dict[str, Recall]) -> None:
+    while True:
+        try:
+            request = connection.recv()
+        except (EOFError, OSError):  # the daemon is gone
+            return
+        if not _say(connection, _answer(recalls, request)):
+            return
+
+
+def _answer(recalls: dict[str, Recall], request: Request) -> Reply:
+    if perf_counter() > request.deadline:
+        return Reply(request.plan_id, None, reason="late")
+    try:
+        done = recalls[request.checkpoint].answer(request)
+    except Exception as error:  # whatever a model does wrong costs one measure, not the evening
+        return Reply(request.plan_id, None, reason=_one_line(error))
+    return Reply(
+        request.plan_id,
+        done.measure,
+        listen_ms=done.listen_s * 1000,
+        answer_ms=done.answer_s * 1000,
+        listened=done.listened,
+    )
+
+
+def _say(connection: Connection, word: Reply | Ready | Failed) -> bool:
+    try:
+        connection.send(word)
+    except OSError:
+        return False
+    return True
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

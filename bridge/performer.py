@@ -1,0 +1,223 @@
+"""The model process seen from the daemon: start, ask, answers, death and restart.
+
+One thread here blocks on the pipe and puts what arrives on the daemon's queue; the process
+runs `bridge.model_process`. Knows nothing of turns or time in music, and never imports torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from time import perf_counter
+
+from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
+from bridge.model_process import DEFAULT_FACTORY, Setup, run
+from bridge.presets import Preset
+from bridge.wire import Failed, Ready, Reply, Request, Word, unpack_measure
+
+log = logging.getLogger(__name__)
+
+MAX_UNDER_WAY = 16  # more requests than this unanswered: the process is stuck, do not wait on it
+STUCK_S = 10.0  # a request unanswered for so long: the process is killed and started anew
+_BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+class PlanFigures:
+    """How the requests fared: milliseconds from asked to answered, and how many had no answer."""
+
+    def __init__(self) -> None:
+        self.response_ms: deque[float] = deque(maxlen=100_000)
+        self.listen_ms: deque[float] = deque(maxlen=100_000)  # a measure heard anew
+        self.answer_ms: deque[float] = deque(maxlen=100_000)
+        self.late = 0
+        self.failed = 0
+
+    def count(self, reply: Reply, response_s: float) -> None:
+        """Take one reply into account."""
+        if reply.measure is not None:
+            self.response_ms.append(response_s * 1000)
+            self.answer_ms.append(reply.answer_ms)
+            if reply.listened:
+                self.listen_ms.append(reply.listen_ms / reply.listened)
+        elif reply.reason == "late":
+            self.late += 1
+        else:
+            self.failed += 1
+
+
+class Performer:
+    """The process that plays, asked by `Ask`, answering by Planned on the daemon's queue.
+
+    checkpoints: (name, sha256 or None), all loaded at the start. device: cpu, cuda or auto.
+    factory: what loads a checkpoint, "module:function".
+    """
+
+    def __init__(
+        self,
+        checkpoints: Sequence[tuple[str, str | None]],
+        queue: SimpleQueue[Event],
+        *,
+        device: str = "cpu",
+        factory: str = DEFAULT_FACTORY,
+    ) -> None:
+        self.figures = PlanFigures()
+        self.failure: str | None = None  # why the process could not serve, where it said so
+        self.device = ""
+        self._setup = Setup(tuple(checkpoints), device, factory)
+        self._queue = queue
+        self._asked: dict[int, float] = {}  # plan_id: when
+        self._closing = threading.Event()
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._keep, name="performer", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The model process, where it runs."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Start the process; ModelReady follows on the queue when it can answer."""
+        self._spawn()
+        self._thread.start()
+
+    def ask(self, ask: Ask) -> None:
+        """Send a request. Never blocks, never raises: what cannot be sent has failed."""
+        now = perf_counter()
+        try:
+            if self._connection is None or len(self._asked) >= MAX_UNDER_WAY:
+                raise OSError("the model process does not listen")
+            self._asked[ask.plan_id] = now
+            self._connection.send(Request.of(ask))
+        except (OSError, ValueError):
+            self._asked.pop(ask.plan_id, None)
+            self.figures.failed += 1
+            self._queue.put(Planned(now, ask.plan_id, None))
+
+    def poll(self) -> None:
+        """Kill a process that has stopped answering; its death brings the restart."""
+        oldest = min(self._asked.values(), default=None)
+        if oldest is not None and perf_counter() - oldest > STUCK_S:
+            log.warning("the model has not answered for %.0f s", STUCK_S)
+            self._asked.clear()
+            if self._process is not None:
+                self._process.kill()
+
+    def close(self) -> None:
+        """End the process: politely, then by force. Takes 1.5 s at the very worst."""
+        self._closing.set()
+        connection, process = self._connection, self._process
+        if process is not None:
+            process.terminate()
+            process.join(1.0)
+            if process.is_alive():
+                process.kill()
+                process.join(0.5)
+        if self._thread.is_alive():
+            self._thread.join(0.5)
+        if connection is not None:
+            connection.close()
+
+    def _spawn(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=run, args=(theirs, self._setup), name="pianogen-model", daemon=True
+        )
+        with _interrupts_held():
+            process.start()
+        theirs.close()  # else its death would not be seen
+        self._process, self._connection = process, ours
+
+    def _keep(self) -> None:
+        """The thread: read until the process is gone, say so, start it again, ever slower."""
+        attempt = 0
+        while not self._closing.is_set():
+            was_ready = self._read()
+            if self._closing.is_set():
+                return
+            self._asked.clear()
+            self._queue.put(ModelLost(perf_counter()))
+            attempt = 0 if was_ready else attempt + 1
+            if self._closing.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]):
+                return
+            self._respawn()
+
+    def _respawn(self) -> None:
+        if self._process is not None:
+            self._process.join(1.0)
+        if self._connection is not None:
+            self._connection.close()
+        try:
+            self._spawn()
+        except OSError as error:  # no memory, no processes: try again later
+            log.warning("the model process cannot be started: %s", error)
+            self._connection = None
+
+    def _read(self) -> bool:
+        """Pass on what the process says until it is gone; returns whether it was ever ready."""
+        was_ready = False
+        while self._connection is not None:
+            try:
+                word: Word = self._connection.recv()
+            except (EOFError, OSError):
+                break
+            was_ready |= isinstance(word, Ready)
+            self._pass_on(word)
+        return was_ready
+
+    def _pass_on(self, word: Word) -> None:
+        now = perf_counter()
+        match word:
+            case Ready():
+                self.device, self.failure = word.device, None
+                log.info(
+                    "model ready on %s after %.1f s (first answer %.0f ms)",
+                    word.device,
+                    word.load_s,
+                    word.warm_ms,
+                )
+                self._queue.put(ModelReady(now))
+            case Failed():
+                self.failure = word.text
+                log.debug("the model process ends: %s", word.text)
+            case Reply():
+                self._answered(word, now)
+
+    def _answered(self, reply: Reply, now: float) -> None:
+        asked = self._asked.pop(reply.plan_id, now)
+        self.figures.count(reply, now - asked)
+        if reply.measure is None and reply.reason != "late":
+            log.warning("the model failed to answer: %s", reply.reason)
+        measure = unpack_measure(reply.measure) if reply.measure is not None else None
+        self._queue.put(Planned(now, reply.plan_id, measure))
+
+
+def checkpoints_of(presets: Sequence[Preset]) -> tuple[tuple[str, str | None], ...]:
+    """Every checkpoint the presets name, once, with the sha256 where one gives it."""
+    found: dict[str, str | None] = {}
+    for preset in presets:
+        found[preset.checkpoint] = found.get(preset.checkpoint) or preset.sha256
+    return tuple(found.items())
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A child started here never sees Ctrl-C, not even before it can say so itself."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it would lift the mask when first started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

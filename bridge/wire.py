@@ -1,0 +1,91 @@
+"""What the daemon and the model process say to each other, small enough to send at any time.
+
+A measure travels as bytes, two of meter and four a note, so that the main loop spends
+microseconds on a request and the model process compares measures without building them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bridge.events import Ask
+from pianogen.grid import Measure, Meter, Note
+from pianogen.sampling import Sampling
+
+_NOTE_BYTES = 4
+
+
+def pack_measure(measure: Measure) -> bytes:
+    """Numerator, denominator, then onset, pitch, velocity bin and duration of every note."""
+    values = [measure.meter.numerator, measure.meter.denominator]
+    for note in measure.notes:
+        values += (note.onset, note.pitch, note.velocity_bin, note.duration)
+    return bytes(values)
+
+
+def unpack_measure(data: bytes) -> Measure:
+    """The measure that `pack_measure` made these bytes of."""
+    notes = tuple(
+        Note(*data[place : place + _NOTE_BYTES]) for place in range(2, len(data), _NOTE_BYTES)
+    )
+    return Measure(Meter(data[0], data[1]), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An Ask, packed. deadline: seconds of the monotonic clock, which all processes share."""
+
+    plan_id: int
+    checkpoint: str
+    meter: Meter
+    start: int
+    context: tuple[bytes, ...]
+    sampling: Sampling
+    seed: int
+    deadline: float
+
+    @classmethod
+    def of(cls, ask: Ask) -> Request:
+        """Pack what the session asks."""
+        return cls(
+            plan_id=ask.plan_id,
+            checkpoint=ask.checkpoint,
+            meter=ask.meter,
+            start=ask.start,
+            context=tuple(pack_measure(measure) for measure in ask.context),
+            sampling=ask.sampling,
+            seed=ask.seed,
+            deadline=ask.deadline,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a request: a packed measure, or None and the reason why not."""
+
+    plan_id: int
+    measure: bytes | None
+    listen_ms: float = 0.0
+    answer_ms: float = 0.0
+    listened: int = 0  # measures that had to be heard anew
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Every checkpoint is loaded and has answered once. device: cpu or cuda."""
+
+    device: str
+    load_s: float
+    warm_ms: float  # the slowest first answer
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The process cannot serve and ends; `text` is one line for a person."""
+
+    text: str
+
+
+Word: TypeAlias = Reply | Ready | Failed
