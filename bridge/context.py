@@ -1,0 +1,89 @@
+"""What the model has heard: both voices, measure by measure, and which measures count.
+
+The run's measures become context in order, each with an index that never changes. A long silence
+between two phrases shrinks to one measure, and a new take follows on the last: the music is kept,
+the waiting is not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from bridge.measure import Hearing
+from pianogen.grid import TICKS_PER_STEP, Measure, Meter, Note
+
+CONTEXT_MEASURES = 16  # the newest, sent with every request
+
+
+class Context:
+    """The newest measures of both voices; measures are numbered by their place in the run."""
+
+    def __init__(self, meter: Meter, hearing: Hearing) -> None:
+        self._meter = meter
+        self._hearing = hearing
+        self._own: dict[int, tuple[Note, ...]] = {}
+        self._order: deque[int] = deque(maxlen=CONTEXT_MEASURES)
+        self._count = 0
+
+    def begin_phrase(self, measure: int) -> None:
+        """A phrase begins in `measure`: of the silence before it one measure stays."""
+        if not self._order:
+            self._append(measure)
+        elif measure - self._order[-1] > 2:
+            self._append(measure - 1)
+            self._append(measure)
+        else:
+            self._reach(measure)
+
+    def answered(self, measure: int, notes: Iterable[Note]) -> None:
+        """The machine plays `notes` in `measure`."""
+        self._own[measure] = tuple(notes)
+
+    def cut(self, run: float) -> None:
+        """The machine stopped at `run` (ticks): what it did not play was never heard."""
+        for measure, notes in self._own.items():
+            first = measure * self._meter.steps
+            if run < (first + self._meter.steps) * TICKS_PER_STEP + _tail(notes):
+                self._own[measure] = tuple(_cut(notes, run / TICKS_PER_STEP - first))
+
+    def before(self, measure: int, run: float) -> tuple[int, tuple[Measure, ...]]:
+        """What precedes `measure`, as known at `run`: (index of the first, the newest measures)."""
+        self._reach(measure - 1)
+        self._forget()
+        heard = tuple(
+            Measure(self._meter, self._hearing.notes(number, run) + self._own.get(number, ()))
+            for number in self._order
+            if number < measure
+        )
+        later = sum(number >= measure for number in self._order)
+        return self._count - later - len(heard), heard
+
+    def _reach(self, measure: int) -> None:
+        first = self._order[-1] + 1 if self._order else measure
+        oldest_kept = max(first, measure - CONTEXT_MEASURES + 1)
+        self._count += oldest_kept - first
+        for number in range(oldest_kept, measure + 1):
+            self._append(number)
+
+    def _append(self, measure: int) -> None:
+        self._order.append(measure)
+        self._count += 1
+
+    def _forget(self) -> None:
+        oldest = self._order[0] if self._order else 0
+        self._hearing.forget(oldest)
+        for measure in [m for m in self._own if m < oldest]:
+            del self._own[measure]
+
+
+def _tail(notes: tuple[Note, ...]) -> int:
+    return max((note.duration * TICKS_PER_STEP for note in notes), default=0)
+
+
+def _cut(notes: tuple[Note, ...], step: float) -> Iterable[Note]:
+    """The notes begun before `step` (from the measure's line), ending there at the latest."""
+    for note in notes:
+        if note.onset < step:
+            length = max(1, min(note.duration, round(step - note.onset)))
+            yield Note(note.onset, note.pitch, note.velocity_bin, length)

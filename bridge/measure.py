@@ -1,0 +1,159 @@
+"""The performer's notes on the measure grid: rounding, held keys, pedal.
+
+Positions are ticks of the run (see transport.py), found by time against the filtered clock; a
+measure's number is its index in the run. A note belongs to the step nearest to it, so the last
+half step of a measure is step 0 of the next:
+
+    ticks   90  91  92  93  94 | 95  96  97 ...
+    step    30          31     |     0 of the next measure
+
+A key that is down, or held by the pedal, has no end yet: its duration is provisional, up to now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor
+
+from pianogen.grid import TICKS_PER_STEP, Meter, Note, velocity_to_bin
+
+
+def step_of(run: float) -> int:
+    """The step of the run nearest to a position in ticks; halfway goes to the later one."""
+    return floor(run / TICKS_PER_STEP + 0.5)
+
+
+@dataclass(slots=True)
+class _Played:
+    """One note on the grid; `end` (step of the run) is None while it sounds."""
+
+    onset: int
+    pitch: int
+    velocity: int
+    end: int | None = None
+
+
+@dataclass(slots=True)
+class _Key:
+    """A key that is down or, once up, held by the pedal; `note` is None where it has no place."""
+
+    time: float
+    velocity: int
+    note: _Played | None
+    is_down: bool = True
+
+
+class Hearing:
+    """What the performer plays. `run` is None while nothing rolls: keys are known, notes not."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._measures: dict[int, list[_Played]] = {}
+        self._keys: dict[tuple[int, int], _Key] = {}  # by channel and pitch
+        self._pedals: set[int] = set()  # channels
+        self._quiet_since: float | None = None
+
+    @property
+    def is_playing(self) -> bool:
+        """Whether a key is down or a note held by the pedal."""
+        return bool(self._keys)
+
+    def quiet_since(self, run: float) -> float:
+        """Where (in ticks of the run) the last key came up; `run`, which is now, while playing."""
+        return run if self._keys or self._quiet_since is None else self._quiet_since
+
+    def note_on(
+        self, *, channel: int, pitch: int, velocity: int, time: float, run: float | None
+    ) -> int | None:
+        """A key goes down; returns the number of the measure its note begins in."""
+        self._end(self._keys.pop((channel, pitch), None), run)
+        note = None if run is None else self._place(step_of(run), pitch, velocity)
+        self._keys[channel, pitch] = _Key(time, velocity, note)
+        return None if note is None else note.onset // self._meter.steps
+
+    def note_off(self, *, channel: int, pitch: int, run: float | None) -> None:
+        """A key comes up; the pedal may hold its note."""
+        key = self._keys.get((channel, pitch))
+        if key is None or not key.is_down:
+            return
+        if channel in self._pedals:
+            key.is_down = False
+            return
+        self._drop([(channel, pitch)], run)
+
+    def pedal(self, *, channel: int, is_down: bool, run: float | None) -> None:
+        """The sustain pedal (CC 64) of a channel moves; coming up it ends what it held."""
+        if is_down:
+            self._pedals.add(channel)
+            return
+        self._pedals.discard(channel)
+        self._drop(
+            [place for place, key in self._keys.items() if place[0] == channel and not key.is_down],
+            run,
+        )
+
+    def silence(self, *, channel: int, run: float | None) -> None:
+        """All notes of a channel end, keys and pedal (CC 120 and 123)."""
+        self._pedals.discard(channel)
+        self._drop([place for place in self._keys if place[0] == channel], run)
+
+    def halt(self, run: float) -> None:
+        """The take is over: what sounds ends here on the grid, though keys may stay down."""
+        for key in self._keys.values():
+            self._end(key, run)
+
+    def begin(self, run: float, since: float) -> list[int]:
+        """A take begins at `run`: keys struck at or after `since` are its first notes.
+
+        Earlier ones belong to what was before. Returns the measures that got a note.
+        """
+        self._quiet_since = run
+        measures = []
+        for (_, pitch), key in self._keys.items():
+            if not (key.is_down and key.time >= since):
+                key.note = None
+                continue
+            self._remove(key.note)
+            key.note = self._place(step_of(run), pitch, key.velocity)
+            measures.append(key.note.onset // self._meter.steps)
+        return measures
+
+    def notes(self, measure: int, run: float) -> tuple[Note, ...]:
+        """The notes that begin in a measure, as known at `run`."""
+        first = measure * self._meter.steps
+        now = step_of(run)
+        return tuple(
+            Note(
+                onset=played.onset - first,
+                pitch=played.pitch,
+                velocity_bin=velocity_to_bin(played.velocity),
+                duration=max((now if played.end is None else played.end) - played.onset, 1),
+            )
+            for played in self._measures.get(measure, ())
+        )
+
+    def forget(self, before: int) -> None:
+        """Let go of measures numbered below `before`."""
+        for measure in [m for m in self._measures if m < before]:
+            del self._measures[measure]
+
+    def _place(self, onset: int, pitch: int, velocity: int) -> _Played:
+        note = _Played(onset, pitch, velocity)
+        self._measures.setdefault(onset // self._meter.steps, []).append(note)
+        return note
+
+    def _remove(self, note: _Played | None) -> None:
+        if note is not None:
+            kept = self._measures.get(note.onset // self._meter.steps, [])
+            kept[:] = [other for other in kept if other is not note]
+
+    def _drop(self, places: list[tuple[int, int]], run: float | None) -> None:
+        for place in places:
+            self._end(self._keys.pop(place), run)
+        if places and not self._keys:
+            self._quiet_since = run
+
+    @staticmethod
+    def _end(key: _Key | None, run: float | None) -> None:
+        if key is not None and key.note is not None and key.note.end is None and run is not None:
+            key.note.end = step_of(run)

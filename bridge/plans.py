@@ -1,0 +1,106 @@
+"""Requests to the model and what came of them: for each measure, the newest plan that is ready."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from bridge.events import Ask, Planned
+from pianogen.grid import Measure, Meter
+
+REMEMBERED = 20  # response times
+OPEN = 256  # requests never answered that are remembered
+SAFETY = 1.25  # how much longer than the slowest of them is waited for
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the requests."""
+
+    asked: int = 0
+    answered: int = 0
+    failed: int = 0
+    late: int = 0  # answered, but after the measure line
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A request under way: for which measure (None: no longer wanted) and since when."""
+
+    measure: int | None
+    asked_at: float
+
+
+class Plans:
+    """Keeps requests apart by measure of the run."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.tally = Tally()
+        self._meter = meter
+        self.next_id = 1  # that no request has had
+        self._open: dict[int, _Open] = {}
+        self._ready: dict[int, tuple[int, Measure]] = {}  # by measure: (plan_id, plan)
+        self._asked: dict[int, Ask] = {}  # by measure: the newest
+        self._responses: deque[float] = deque(maxlen=REMEMBERED)
+
+    @property
+    def response_s(self) -> float:
+        """How long an answer may take, from the slowest of the newest; 0 before the first."""
+        return SAFETY * max(self._responses, default=0.0)
+
+    def is_news(self, measure: int, ask: Ask) -> bool:
+        """Whether `ask` differs from the newest request for the same measure."""
+        return _essence(self._asked.get(measure)) != _essence(ask)
+
+    def asked(self, measure: int, ask: Ask, now: float) -> None:
+        """A request for `measure` goes out."""
+        self.tally.asked += 1
+        self.next_id = ask.plan_id + 1
+        self._asked[measure] = ask
+        self._open[ask.plan_id] = _Open(measure, now)
+        if len(self._open) > OPEN:
+            del self._open[min(self._open)]
+
+    def receive(self, planned: Planned, next_line: int) -> str | None:
+        """An answer comes in, while `next_line` is the next measure; returns what went wrong."""
+        request = self._open.pop(planned.plan_id, None)
+        if request is None:
+            return None
+        self._responses.append(max(0.0, planned.time - request.asked_at))
+        plan = planned.measure
+        if plan is None or plan.meter != self._meter:
+            self.tally.failed += 1
+            return "the model failed to answer a request"
+        self.tally.answered += 1
+        if request.measure is None:
+            return None
+        if request.measure < next_line:
+            self.tally.late += 1
+            return "an answer came after its measure line and is not played"
+        if self._ready.get(request.measure, (0, plan))[0] < planned.plan_id:
+            self._ready[request.measure] = (planned.plan_id, plan)
+        return None
+
+    def take(self, measure: int) -> Measure | None:
+        """The newest plan for `measure`, which is now played; None where none is ready."""
+        _, plan = self._ready.pop(measure, (0, None))
+        for kept in (self._ready, self._asked):
+            for old in [m for m in kept if m <= measure]:
+                kept.pop(old)
+        return plan
+
+    def drop(self) -> None:
+        """No plan is wanted any longer; what is under way will be ignored."""
+        self._ready = {}
+        self._asked = {}
+        self._open = {i: _Open(None, request.asked_at) for i, request in self._open.items()}
+
+    def lose(self) -> None:
+        """The model is gone: what is under way will never be answered."""
+        self.drop()
+        self._open = {}
+
+
+def _essence(ask: Ask | None) -> object:
+    """What makes two requests the same."""
+    return None if ask is None else (ask.checkpoint, ask.start, ask.context, ask.sampling, ask.seed)

@@ -1,0 +1,67 @@
+"""What a display or a log may know of a session: frozen snapshots and the settings it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from bridge.transport import Source
+from pianogen.grid import Meter
+
+Mode: TypeAlias = Literal["listening", "thinking", "answering", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session is told at its start.
+
+    shift_beats: how many quarter notes later than the song position says the measure lines are.
+    bpm: tempo of the internal clock, 20..400. preset_control: the CC that chooses presets.
+    channel: the only input channel heard, 1..16 as players count; None hears all.
+    clock_wait_s: how long no MIDI clock must have come before the internal clock takes over.
+    plan_lead_s: how long before the freeze a plan is asked for, at least.
+    latency_ms: overrides the presets'. preset: the number of the first; None takes the first one.
+    """
+
+    meter: Meter = field(default_factory=Meter)
+    shift_beats: float = 0.0
+    bpm: float = 120.0
+    seed: int = 0
+    preset_control: int = 20
+    channel: int | None = None
+    clock_wait_s: float = 2.0
+    plan_lead_s: float = 0.25
+    latency_ms: float | None = None
+    preset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A session at one moment.
+
+    measure: the song's, from 1; step: in it, from 0; both None while nothing rolls.
+    sounding: the machine's pitches, as sent. notes_dropped: planned, never begun, for any reason;
+    `late` of them because their time had passed. measures_missed: no plan was ready (a rest).
+    """
+
+    mode: Mode
+    clock: Source
+    is_rolling: bool
+    tempo: float
+    meter: Meter
+    measure: int | None
+    step: int | None
+    preset: str
+    sounding: tuple[int, ...]
+    is_model_ready: bool
+    notes_heard: int
+    notes_sent: int
+    notes_dropped: int
+    late: int
+    plans_asked: int
+    plans_answered: int
+    plans_failed: int
+    plans_late: int
+    measures_answered: int
+    measures_missed: int
+    ticks_lost: int
