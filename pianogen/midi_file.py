@@ -11,7 +11,7 @@ import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +230,7 @@ def write_midi(path: Path, tracks: Sequence[Track], tempo_bpm: float, meter: Met
     """
     import mido
 
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     tempo = min(mido.bpm2tempo(tempo_bpm), LARGEST_TEMPO_US)
     signature = {"numerator": meter.numerator, "denominator": meter.denominator}
     conductor = [
@@ -238,7 +238,7 @@ def write_midi(path: Path, tracks: Sequence[Track], tempo_bpm: float, meter: Met
         mido.MetaMessage("time_signature", **signature),
     ]
     file.tracks.append(mido.MidiTrack(conductor))
-    channels = (channel for channel in range(16) if channel != DRUM_CHANNEL)
+    channels = cycle(channel for channel in range(16) if channel != DRUM_CHANNEL)
     for track, channel in zip(tracks, channels, strict=False):
         file.tracks.append(_written(track, channel, TICKS_PER_BEAT * tempo_bpm / 60))
     _save_whole(file, path)
