@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from pianogen.errors import ConfigError
-from pianogen.grid import PITCHES
+from pianogen.grid import PITCHES, Measure, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +43,55 @@ class Sampling:
                 f"the range must lie in 0..127, low before high: "
                 f"is {self.low_pitch}..{self.high_pitch}"
             )
+
+
+def measure_seed(seed: int, number: int) -> int:
+    """The seed of measure `number` of a continuation, from the seed of the whole."""
+    return zlib.crc32(f"{seed}/{number}".encode())
+
+
+def limit_polyphony(measures: Sequence[Measure], most: int) -> tuple[Measure, ...]:
+    """Measures in which never more than `most` notes sound at once, nor a pitch twice.
+
+    The oldest gives way where a new note begins; of a chord that is itself too thick the
+    lowest notes are left out; and nothing sounds on after the last measure.
+    """
+    lines = [0]
+    for measure in measures:
+        lines.append(lines[-1] + measure.meter.steps)
+    kept: list[tuple[int, Note]] = []  # measure number, note
+    sounding: list[int] = []  # indices into kept, oldest first
+    for number, measure in enumerate(measures):
+        for note in measure.notes:
+            now = lines[number] + note.onset
+            sounding = [i for i in sounding if _end(lines, kept[i]) > now]
+            for index in _giving_way(lines, kept, sounding, note, now, most):
+                where, old = kept[index]
+                kept[index] = (where, replace(old, duration=now - lines[where] - old.onset))
+                sounding.remove(index)
+            if len(sounding) < most:
+                sounding.append(len(kept))
+                kept.append((number, _within(note, now, lines[-1])))
+    return tuple(
+        replace(measure, notes=tuple(note for where, note in kept if where == number))
+        for number, measure in enumerate(measures)
+    )
+
+
+def _end(lines: Sequence[int], placed: tuple[int, Note]) -> int:
+    number, note = placed
+    return lines[number] + note.onset + note.duration
+
+
+def _within(note: Note, now: int, last: int) -> Note:
+    return replace(note, duration=min(note.duration, last - now))
+
+
+def _giving_way(
+    lines: Sequence[int], kept: Sequence[tuple[int, Note]], sounding: Iterable[int],
+    note: Note, now: int, most: int,
+) -> list[int]:  # fmt: skip
+    same = [i for i in sounding if kept[i][1].pitch == note.pitch]
+    others = [i for i in sounding if i not in same]
+    old = [i for i in others if lines[kept[i][0]] + kept[i][1].onset < now]
+    return same + old[: max(0, len(others) + 1 - most)]

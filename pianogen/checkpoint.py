@@ -1,0 +1,124 @@
+"""Weights as one .safetensors file that says of itself all that is needed to use it.
+
+Metadata: family, config (JSON), grid_version, licence, attribution, corpora, figures (JSON).
+Nothing is ever unpickled. Knows no family: each is named in FAMILIES and imported when needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pianogen.continuation import Continuation
+from pianogen.errors import CheckpointError
+from pianogen.grid import GRID_VERSION
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
+
+# family -> the function that makes a Continuation of (config, weights, device)
+FAMILIES = {"hybrid": "pianogen.families.hybrid_player:load"}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights and what they are; `extra` is whatever else the metadata says."""
+
+    family: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint whole: beside its place, then renamed into it."""
+    from safetensors.torch import save as to_bytes
+
+    metadata = {
+        "family": checkpoint.family,
+        "config": json.dumps(dict(checkpoint.config), sort_keys=True),
+        "grid_version": str(GRID_VERSION),
+        **checkpoint.extra,
+    }
+    weights = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()
+    }
+    write_whole(path, to_bytes(weights, metadata=metadata))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees all of it or none."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) -> Checkpoint:
+    """Read a checkpoint; `default` is the one in the package.
+
+    Raises CheckpointError where the file is missing, damaged, of another grid, or its sha256
+    is not the one asked for.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = resolve(path)
+    if sha256 is not None:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if found != sha256.lower():
+            raise CheckpointError(f"{file}: its sha256 is {found}, but {sha256} was asked for")
+    try:
+        with safe_open(file, framework="pt", device=device) as opened:
+            metadata = opened.metadata() or {}
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: cannot be read as safetensors ({error})") from error
+    if metadata.get("grid_version") != str(GRID_VERSION) or "family" not in metadata:
+        raise CheckpointError(
+            f"{file}: made for grid version {metadata.get('grid_version', 'unknown')}, "
+            f"this is {GRID_VERSION}; train it anew with `pianogen train`"
+        )
+    extra = {k: v for k, v in metadata.items() if k not in ("family", "config", "grid_version")}
+    return Checkpoint(metadata["family"], json.loads(metadata["config"]), weights, extra)
+
+
+def resolve(path: str | Path) -> Path:
+    """The file a preset or command line names; raises CheckpointError where there is none."""
+    file = DEFAULT if str(path) == "default" else Path(path)
+    if file.is_dir():
+        file = file / "best.safetensors"
+    if not file.is_file():
+        raise CheckpointError(f"checkpoint {file} does not exist; train one with `pianogen train`")
+    return file
+
+
+def load_continuation(
+    path: str | Path = "default", *, device: str = "cpu", sha256: str | None = None
+) -> Continuation:
+    """A checkpoint as the voice that plays it; raises CheckpointError."""
+    checkpoint = load(path, device=device, sha256=sha256)
+    if checkpoint.family not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise CheckpointError(
+            f"{resolve(path)}: family {checkpoint.family!r} is not one of: {known}"
+        )
+    module, name = FAMILIES[checkpoint.family].split(":")
+    make = getattr(importlib.import_module(module), name)
+    try:
+        voice: Continuation = make(checkpoint.config, checkpoint.weights, device)
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise CheckpointError(
+            f"{resolve(path)}: its weights do not fit its configuration ({error})"
+        ) from error
+    return voice

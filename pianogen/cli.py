@@ -1,0 +1,241 @@
+"""The command `pianogen`: prepare, train, evaluate, continue, generate.
+
+Parses, calls, and turns what a user can mend into one line and exit code 2. Heavy modules are
+imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pianogen.errors import PianogenError
+
+if TYPE_CHECKING:
+    from pianogen.continuation import Continuation
+    from pianogen.presets import Voicing
+    from pianogen.sampling import Sampling
+
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+EXIT_ERROR = 2
+TEMPERATURES = {
+    "temperature": "which pitches (default: the preset's)",
+    "velocity_temperature": "how loud",
+    "rhythm_temperature": "when",
+    "duration_temperature": "how long",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except PianogenError as error:
+        print(f"pianogen {arguments.command}: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except KeyboardInterrupt:
+        print(f"pianogen {arguments.command}: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("pianogen", description="Piano continuations, offline.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_prepare, _add_train, _add_evaluate, _add_continue, _add_generate):
+        add(commands)
+    return parser
+
+
+def _add_prepare(commands: _Commands) -> None:
+    parser = commands.add_parser("prepare", help="MIDI files to measures to train on")
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE",
+                        help="a folder of MIDI files, a MIDI file, or a manifest.csv")  # fmt: skip
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--clean-only", action="store_true",
+                        help="only files whose manifest has weights_clean = 1")  # fmt: skip
+    parser.add_argument("--corpora", nargs="+", metavar="NAME", help="only these corpora")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.set_defaults(run=_prepare)
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    from pianogen.corpus import prepare
+
+    report = prepare(
+        arguments.sources,
+        arguments.out,
+        workers=arguments.workers,
+        clean_only=arguments.clean_only,
+        corpora=arguments.corpora,
+    )
+    print(report)
+    return 0
+
+
+def _add_train(commands: _Commands) -> None:
+    parser = commands.add_parser("train", help="train a checkpoint")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--out", required=True, type=Path, metavar="RUN")
+    parser.add_argument("--resume", action="store_true", help="go on where RUN was stopped")
+    parser.add_argument("--steps", type=int, help="updates in all")
+    parser.add_argument("--batch-steps", type=int, help="grid steps in an update")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--validate-every", type=int, metavar="UPDATES")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--threads", type=int, help="of the processor (default 1)")
+    parser.set_defaults(run=_train)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from pianogen.train import TrainConfig, read_config, train
+
+    names = ("steps", "batch_steps", "learning_rate", "validate_every", "seed", "device", "threads")
+    changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+    start = read_config(arguments.out) if arguments.resume else TrainConfig()
+    train(arguments.data, arguments.out, replace(start, **changes), resume=arguments.resume)
+    return 0
+
+
+def _add_evaluate(commands: _Commands) -> None:
+    parser = commands.add_parser("evaluate", help="figures on held-out music, with baselines")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--split", choices=("validation", "test"), default="validation")
+    parser.add_argument("--contexts", type=int, default=100,
+                        help="places from which continuations are drawn (default 100)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    _add_voicing(parser)
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from pianogen.evaluate import evaluate
+
+    voicing = _voicing(arguments)
+    report = evaluate(
+        arguments.data,
+        arguments.split,
+        checkpoint=arguments.checkpoint or voicing.checkpoint,
+        sampling=voicing.sampling,
+        contexts=arguments.contexts,
+        seed=arguments.seed,
+    )
+    print(report)
+    if arguments.json is not None:
+        report.write_json(arguments.json)
+    return 0
+
+
+def _add_continue(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "continue", help="carry a MIDI file on",
+        usage="pianogen continue IN.mid OUT.mid [options]\n"
+        "       pianogen continue IN.mid FOLDER ... --out DIR [options]",
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="for several: same names, here")
+    parser.add_argument("--measures", type=int, default=4, metavar="N")
+    parser.add_argument("--from", type=int, dest="first", metavar="M",
+                        help="hear only the first M measures (default: all)")  # fmt: skip
+    _add_voicing(parser)
+    parser.set_defaults(run=_continue)
+
+
+def _continue(arguments: argparse.Namespace) -> int:
+    from pianogen.errors import ConfigError
+    from pianogen.generate import continue_file, pair_up
+
+    files: list[Path] = arguments.files
+    if arguments.measures < 1:
+        raise ConfigError("--measures must be at least 1")
+    if arguments.out is not None:
+        pairs = list(pair_up(files, arguments.out))
+    elif len(files) == 2 and not files[0].is_dir():
+        pairs = [(files[0], files[1])]
+    else:
+        raise ConfigError("give IN.mid and OUT.mid, or any number of files and --out DIR")
+    voice, sampling = _voice(arguments)
+    failed = 0
+    for source, out in pairs:
+        try:
+            answer = continue_file(
+                voice, source, out, arguments.measures,
+                first=arguments.first, sampling=sampling, seed=arguments.seed,
+            )  # fmt: skip
+        except PianogenError as error:
+            if len(pairs) == 1:
+                raise
+            failed += 1
+            print(f"pianogen continue: left out: {error}", file=sys.stderr)
+            continue
+        print(f"{out}: {arguments.measures} measures, {sum(len(m.notes) for m in answer)} notes")
+    return 1 if failed else 0
+
+
+def _add_generate(commands: _Commands) -> None:
+    parser = commands.add_parser("generate", help="make music from nothing")
+    parser.add_argument("out", type=Path, metavar="OUT.mid")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--meter", default="4/4")
+    parser.add_argument("--bpm", type=float, default=120.0)
+    _add_voicing(parser)
+    parser.set_defaults(run=_generate)
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from pianogen.generate import generate_file
+    from pianogen.grid import Meter
+
+    meter = Meter.parse(arguments.meter)
+    voice, sampling = _voice(arguments)
+    music = generate_file(
+        voice, arguments.out, arguments.seconds,
+        meter=meter, tempo_bpm=arguments.bpm, sampling=sampling, seed=arguments.seed,
+    )  # fmt: skip
+    notes = sum(len(m.notes) for m in music)
+    print(f"{arguments.out}: {len(music)} measures of {meter}, {notes} notes")
+    return 0
+
+
+def _add_voicing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="default", help="a preset's name, or a YAML file")
+    parser.add_argument("--checkpoint", metavar="FILE", help="instead of the preset's")
+    for name, what in TEMPERATURES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="T", help=what)
+    parser.add_argument("--max-polyphony", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
+
+
+def _voicing(arguments: argparse.Namespace) -> Voicing:
+    from pianogen.presets import read_voicing
+
+    voicing = read_voicing(arguments.preset)
+    names = (*TEMPERATURES, "max_polyphony")
+    changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
+    return replace(voicing, sampling=replace(voicing.sampling, **changes))
+
+
+def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
+    import torch
+
+    from pianogen.checkpoint import load_continuation
+    from pianogen.device import choose_device
+
+    voicing = _voicing(arguments)
+    torch.set_num_threads(1)
+    voice = load_continuation(
+        arguments.checkpoint or voicing.checkpoint, device=str(choose_device(arguments.device))
+    )
+    return voice, voicing.sampling
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""The hybrid: conv + BiLSTM + local attention + LSTM on the 32-step grid. The network alone.
+
+    completed measures ─ conv 3 ─ conv 7 ─┐
+                       └ onset branch ────┴ BiLSTM ─ keys, values of the last measures
+                                                           │ local attention
+    the step before ─ notes, velocity, position, ──────────┴─ LSTM ─ state
+                      rhythm, harmony                                 ├ rhythm: when the next comes
+                                                                      ├ onset: does one come now
+                                                                      └ notes, velocity, duration
+
+Nothing at step t depends on anything from t on. Teacher forcing is parallel over time: the
+attention's query comes from what the step is given. Playing is in `hybrid_player`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pianogen.errors import ConfigError
+from pianogen.families.features import (
+    HARMONY,
+    RHYTHM,
+    Features,
+    Notes,
+    duration_classes,
+    loudness,
+    shift,
+    touch,
+)
+from pianogen.families.head import Decisions, PitchHead, TouchHead
+from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState
+from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
+
+POSITION = 32  # size of the measure encoding
+RHYTHMS = 32  # steps to the next onset: 0..30, and 31 for more
+GAP = 0.05  # of a step: keeps a hazard of 0 or 1 finite
+
+
+@dataclass(frozen=True)
+class HybridConfig:
+    """Sizes of the network; what a checkpoint's metadata must hold to rebuild it."""
+
+    conv: int = 192
+    onset_branch: int = 64
+    hidden: int = 256  # BiLSTM a direction, decoder LSTM
+    heads: int = 4
+    window: int = 4  # measures the attention reaches back
+    channels: int = 24  # of the within-step head
+    width: int = 25  # of its convolutions, keys
+    touch: int = 192
+    dropout: float = 0.2
+    attention_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.hidden % self.heads or self.width % 2 == 0 or min(self.conv, self.window) < 1:
+            raise ConfigError("hybrid: hidden must divide by heads, and width be odd")
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums of negative log-likelihood in nats, and what they are sums over."""
+
+    note: Tensor
+    onset: Tensor
+    velocity: Tensor
+    velocity_weight: Tensor  # notes whose velocity counts
+    duration: Tensor
+    rhythm: Tensor
+    rhythm_steps: Tensor
+    notes: int
+    steps: int
+
+    def total(self) -> Tensor:
+        """The training loss: nats a note, weighted as published (duration as velocity)."""
+        return (
+            1.0 * self.note / self.notes
+            + 0.8 * self.onset / self.notes
+            + 0.5 * self.velocity / self.velocity_weight.clamp(min=1)
+            + 0.5 * self.duration / self.notes
+            + 0.3 * self.rhythm / self.rhythm_steps.clamp(min=1)
+        )
+
+
+class Hybrid(nn.Module):
+    """The network. `losses` is teacher forcing; the player calls the parts."""
+
+    def __init__(self, config: HybridConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.hidden
+        self.position = nn.Embedding(MAX_STEPS, POSITION)
+        self.beat = nn.Embedding(STEPS_PER_BEAT, 8)
+        self.meter = nn.Embedding(MAX_STEPS + 1, 8)
+        place = POSITION + 16
+        self.encoder = Encoder(
+            2 * KEYS + VELOCITY_BINS + place,
+            config.conv,
+            config.onset_branch,
+            size,
+            config.dropout,
+        )
+        self.note_in = nn.Linear(2 * KEYS, size)
+        self.rest_in = nn.Linear(VELOCITY_BINS + place + RHYTHM + HARMONY, size)
+        self.norm_in = nn.LayerNorm(size)
+        self.attention = LocalAttention(
+            size, config.heads, config.window, MAX_STEPS, config.attention_dropout
+        )
+        self.decoder = nn.LSTM(size, size, batch_first=True)
+        self.norm_state = nn.LayerNorm(size)
+        self.widen = nn.Sequential(
+            nn.Linear(size, 2 * size), nn.GELU(), nn.Dropout(config.dropout),
+            nn.Linear(2 * size, size),
+        )  # fmt: skip
+        self.norm_out = nn.LayerNorm(size)
+        self.rhythm = nn.Linear(size, RHYTHMS)
+        self.onset = nn.Linear(size, 1)
+        self.steering = nn.Parameter(torch.tensor(0.3))
+        self.pitch = PitchHead(size, config.channels, config.width)
+        self.touch = TouchHead(size, config.channels, config.touch)
+        self.register_buffer("duration_class", duration_classes(), persistent=False)
+        self.duration_class: Tensor
+
+    def places(self, steps: int, start: int, count: int) -> Tensor:
+        """Where steps start .. start + count - 1 lie in a measure of `steps`: (count, 48)."""
+        device = self.position.weight.device
+        at = torch.arange(start, start + count, device=device) % steps
+        meter = torch.full_like(at, steps)
+        parts = [self.position(at), self.beat(at % STEPS_PER_BEAT), self.meter(meter)]
+        return torch.cat(parts, dim=-1)
+
+    def encode(
+        self, onset: Tensor, sounding: Tensor, velocity: Tensor, state: EncoderState | None = None
+    ) -> tuple[Tensor, EncoderState]:
+        """Rolls of completed measures, (B, K, S, ...) -> memory (B, K, S, 2H) and the carry."""
+        B, K, S, _ = onset.shape
+        place = self.places(S, 0, S).expand(B, K, S, -1)
+        x = torch.cat([onset, sounding, velocity.clamp(max=4) / 2, place], dim=-1)
+        encoded, state = self.encoder(x, state or self.encoder.start(B, x))
+        return self.attention.remember(encoded), state
+
+    def given(
+        self, onset: Tensor, held: Tensor, velocity: Tensor, rhythm: Tensor, harmony: Tensor,
+        place: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """What a step is given, (..., H): the notes and velocities of the step before and more."""
+        x = self.note_in(torch.cat([onset, held], dim=-1))
+        rest = torch.cat([velocity.clamp(max=4) / 2, place, rhythm, harmony], dim=-1)
+        given: Tensor = self.norm_in(x + self.rest_in(rest))
+        return given
+
+    def decode(self, given: Tensor, attended: Tensor, state: LSTMState | None) -> tuple[
+        Tensor, LSTMState
+    ]:  # fmt: skip
+        """(B, T, H) twice -> the decoder's state at each step (B, T, H), and the carry."""
+        z = given + attended
+        h, carry = self.decoder(z, state)
+        s = self.norm_state(h + z)
+        return self.norm_out(s + self.widen(s)), carry
+
+    def timing(self, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Rhythm logits (..., 32) and the onset logit (...), which the rhythm steers."""
+        rhythm = self.rhythm(state).float()
+        now = F.log_softmax(rhythm, dim=-1)[..., 0]
+        hazard = now - torch.log1p(-now.exp() * (1 - GAP / 50))
+        return rhythm, self.onset(state).squeeze(-1).float() + self.steering * hazard
+
+    def states(self, features: Features, notes: Notes) -> Tensor:
+        """The decoder's state at every step of every window, (B, T, H); parallel over time."""
+        B, K, S = notes.windows, notes.measures, notes.steps
+        W, H = self.config.window, self.config.hidden
+
+        def measures(x: Tensor) -> Tensor:
+            return x.reshape(B, K, S, -1)
+
+        memory, _ = self.encode(
+            measures(features.onset), measures(features.sounding), measures(features.velocity)
+        )
+        given = self.given(
+            shift(features.onset, 1),
+            features.held,
+            shift(features.velocity, 1),
+            features.rhythm,
+            features.harmony,
+            self.places(S, 0, K * S).expand(B, K * S, -1),
+        )
+        before = torch.cat([memory.new_zeros(B, W, S, 2 * H), memory[:, :-1]], dim=1)
+        windows = before.unfold(1, W, 1).movedim(-1, 2)  # (B, K, W, S, 2H)
+        number = torch.arange(K, device=given.device)[:, None]
+        present = (number + torch.arange(W, device=given.device) >= W).repeat(B, 1)
+        query = given.reshape(B * K, S, H)
+        attended = self.attention(query, windows.reshape(B * K, W, S, 2 * H), present)
+        state, _ = self.decode(given, attended.view(B, K * S, H), None)
+        return state
+
+    def losses(self, notes: Notes, velocity_weight: Tensor) -> Losses:
+        """Everything the network is trained on; velocity_weight (B,) how much each window's
+        velocities count, 0..1."""
+        features = Features.of(notes)
+        state = self.states(features, notes)
+        rhythm, onset = self.timing(state)
+        begins = features.onset.any(dim=-1)
+        step_of = begins.flatten().cumsum(0) - 1
+        window, time = begins.nonzero(as_tuple=True)
+        step = step_of[notes.window * notes.length + notes.time]
+        choices = Decisions.of(step, notes.key, len(window))
+        at_step = state[window, time]
+        field, register = self.pitch.field(features.planes_at(window, time), at_step)
+        logits, mixed = self.pitch(
+            field[choices.step], register[choices.step], at_step[choices.step],
+            choices.chosen, choices.count, choices.lowest, self.pitch.influence(),
+        )  # fmt: skip
+        velocity, duration = self._touch_losses(
+            notes, features, choices, step, at_step, mixed, velocity_weight
+        )
+        target, known = rhythm_targets(begins)
+        return Losses(
+            note=F.cross_entropy(logits, choices.target, reduction="sum"),
+            onset=F.binary_cross_entropy_with_logits(onset, begins.float(), reduction="sum"),
+            velocity=velocity,
+            velocity_weight=velocity_weight[notes.window].sum(),
+            duration=duration,
+            rhythm=F.cross_entropy(rhythm[known], target[known], reduction="sum"),
+            rhythm_steps=known.sum(),
+            notes=max(len(notes.key), 1),
+            steps=begins.numel(),
+        )
+
+    def _touch_losses(
+        self, notes: Notes, features: Features, choices: Decisions, step: Tensor,
+        at_step: Tensor, mixed: Tensor, velocity_weight: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        N = len(notes.key)
+        field = mixed[choices.of_note, notes.key]
+        lengths = self.duration_class[notes.duration]
+        follows = torch.zeros(N, dtype=torch.bool, device=step.device)
+        follows[1:] = step[1:] == step[:-1]
+        above = chord_above(notes.velocity.roll(1), lengths.roll(1), follows)
+        heard = touch(features.level[notes.window, notes.time], notes.key)
+        inputs = self.touch.inputs(at_step[step], field, notes.key, heard, above)
+        velocity = F.cross_entropy(self.touch.loudness(inputs), notes.velocity, reduction="none")
+        duration = F.cross_entropy(
+            self.touch.length(inputs, notes.velocity), lengths, reduction="sum"
+        )
+        return (velocity * velocity_weight[notes.window]).sum(), duration
+
+
+def chord_above(velocity: Tensor, length: Tensor, follows: Tensor) -> Tensor:
+    """What a note is told of the one chosen before it in its step: (N, 3), 0 where none."""
+    there = follows.float()
+    return torch.stack([there, there * loudness(velocity), there * length.float() / 32], dim=1)
+
+
+def rhythm_targets(begins: Tensor) -> tuple[Tensor, Tensor]:
+    """Steps to the next onset, (B, T) 0..31, and where the window is long enough to know it."""
+    T = begins.shape[1]
+    time = torch.arange(T, device=begins.device)
+    coming = torch.where(begins, time, 2 * T + RHYTHMS)
+    soonest = coming.flip(1).cummin(dim=1).values.flip(1)
+    distance = (soonest - time).clamp(max=RHYTHMS - 1)
+    known = (soonest < T) | (time + RHYTHMS - 1 < T)
+    return distance, known

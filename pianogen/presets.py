@@ -1,0 +1,58 @@
+"""Where presets lie, and the part of one that shapes a continuation.
+
+The bridge reads presets whole; offline only how to sample, and which checkpoint, matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pianogen.errors import ConfigError
+from pianogen.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Voicing:
+    """Which checkpoint plays, and how it is drawn from."""
+
+    checkpoint: str = "default"
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+def find_presets() -> Path:
+    """The folder of the presets that come with the package: installed, or in the checkout."""
+    here = Path(__file__).resolve().parent
+    packaged = here / "_presets"
+    return packaged if packaged.is_dir() else here.parent / "presets"
+
+
+def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
+    """What preset `preset`, a name or a YAML file, says of sampling; raises ConfigError."""
+    import yaml
+
+    path = Path(preset)
+    if path.suffix not in (".yaml", ".yml"):
+        path = (folder or find_presets()) / f"{preset}.yaml"
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise ConfigError(f"there is no preset {path}; there are: {known}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"preset {path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"preset {path} is not a list of settings")
+    return Voicing(str(content.get("checkpoint", "default")), _sampling(content, path))
+
+
+def _sampling(content: dict[str, Any], path: Path) -> Sampling:
+    wanted = {f.name: content[f.name] for f in fields(Sampling) if f.name in content}
+    for name, value in wanted.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"preset {path}: {name} must be a number, is {value!r}")
+    try:
+        return Sampling(**wanted)
+    except ConfigError as error:
+        raise ConfigError(f"preset {path}: {error}") from error
