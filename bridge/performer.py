@@ -7,20 +7,19 @@ runs `bridge.model_process`. Knows nothing of turns or time in music, and never 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from collections.abc import Sequence
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from time import perf_counter
 
 from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
 from bridge.model_process import DEFAULT_FACTORY, Setup, run
 from bridge.presets import Preset
+from bridge.processes import start_process
 from bridge.wire import Failed, Ready, Reply, Request, Word, unpack_measure
 
 log = logging.getLogger(__name__)
@@ -75,7 +74,7 @@ class Performer:
         self._queue = queue
         self._asked: dict[int, float] = {}  # plan_id: when
         self._closing = threading.Event()
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._keep, name="performer", daemon=True)
 
@@ -127,15 +126,10 @@ class Performer:
             connection.close()
 
     def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=run, args=(theirs, self._setup), name="pianogen-model", daemon=True
-        )
-        with _interrupts_held():
-            process.start()
+        ours, theirs = Pipe()
+        self._process = start_process("pianogen-model", run, theirs, self._setup)
+        self._connection = ours
         theirs.close()  # else its death would not be seen
-        self._process, self._connection = process, ours
 
     def _keep(self) -> None:
         """The thread: read until the process is gone, say so, start it again, ever slower."""
@@ -207,17 +201,3 @@ def checkpoints_of(presets: Sequence[Preset]) -> tuple[tuple[str, str | None], .
     for preset in presets:
         found[preset.checkpoint] = found.get(preset.checkpoint) or preset.sha256
     return tuple(found.items())
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """A child started here never sees Ctrl-C, not even before it can say so itself."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # it would lift the mask when first started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,152 @@
+"""The command `pianogen-bridge`: what it is told becomes settings; the work is done elsewhere.
+
+Imports little, so that `--help` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+_EPILOG = """\
+In the DAW: send its MIDI clock and the keyboard's track to `NAME in`, and give an instrument
+track the input `NAME out`. Hear it without a DAW: pianogen-bridge --demo
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 fine, 1 it did not play, 2 what a user can mend."""
+    options = _parser().parse_args(argv)
+    from bridge.errors import BridgeError
+    from pianogen.errors import PianogenError
+
+    try:
+        from bridge.commands import run
+
+        return run(options)
+    except (BridgeError, PianogenError) as error:
+        for line in str(error).splitlines():
+            print(f"pianogen-bridge: error: {line}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pianogen-bridge",
+        description="Follows a DAW's clock, hears a phrase, and carries it on at the measure line.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_ports(parser.add_argument_group("MIDI ports"))
+    _add_music(parser.add_argument_group("music"))
+    _add_stage(parser.add_argument_group("without a DAW"))
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where the model runs"
+    )
+    parser.add_argument("--model-factory", help=argparse.SUPPRESS)  # "module:function", for tests
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
+    return parser
+
+
+def _add_ports(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--port",
+        default="pianogen",
+        metavar="NAME",
+        help="open the virtual ports `NAME in` and `NAME out` (default: pianogen)",
+    )
+    group.add_argument("--in", dest="input_name", metavar="PORT", help="hear this port instead")
+    group.add_argument("--out", dest="output_name", metavar="PORT", help="play to this one instead")
+    group.add_argument("--list-ports", action="store_true", help="list the ports there are and end")
+    group.add_argument(
+        "--channel", type=_number(1, 16), metavar="1..16", help="hear only this channel"
+    )
+    group.add_argument(
+        "--preset-control",
+        type=_number(0, 119),
+        default=20,
+        metavar="CC",
+        help="the controller whose value chooses a preset (default: 20)",
+    )
+    group.add_argument(
+        "--latency-ms",
+        type=_fraction(-200, 500),
+        metavar="MS",
+        help="send so much earlier, for what comes after the port (default: the preset's)",
+    )
+
+
+def _add_music(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--presets", type=Path, metavar="DIR", help="read the presets from here")
+    group.add_argument("--preset", metavar="NAME", help="begin with this one, by name or number")
+    group.add_argument("--meter", metavar="4/4", help="the DAW's time signature (default: 4/4)")
+    group.add_argument(
+        "--shift",
+        type=_fraction(-64, 64),
+        default=0.0,
+        metavar="BEATS",
+        help="move the measure lines, where the DAW counts otherwise",
+    )
+    group.add_argument(
+        "--bpm",
+        type=_fraction(20, 400),
+        metavar="BPM",
+        help="tempo where no MIDI clock comes (default: 120; the demo's 96, a file's own)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="another seed, other answers")
+
+
+def _add_stage(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--demo", action="store_true", help="half a minute with a built-in performer, to demo.mid"
+    )
+    group.add_argument(
+        "--perform", type=Path, metavar="FILE.mid", help="a MIDI file in the performer's place"
+    )
+    group.add_argument(
+        "--record", type=Path, metavar="OUT.mid", help="write both voices when it is over"
+    )
+    group.add_argument(
+        "--fast", action="store_true", help="with --perform: at once, on simulated time"
+    )
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    """A whole number in a range, as an argument's type."""
+    return _ranged(int, "a whole number", low, high)
+
+
+def _fraction(low: float, high: float) -> Callable[[str], float]:
+    """A number in a range, as an argument's type."""
+    return _ranged(float, "a number", low, high)
+
+
+def _ranged(read: Callable[[str], N], what: str, low: N, high: N) -> Callable[[str], N]:
+    def value_of(text: str) -> N:
+        try:
+            value = read(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low:g} to {high:g}, is {text}")
+        return value
+
+    return value_of
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"pianogen-bridge {version('pianogen')}")
+        parser.exit()

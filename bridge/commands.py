@@ -1,0 +1,184 @@
+"""What the command can do, once its words are read: serve, demonstrate, perform, list ports."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+from bridge.display import Display
+from bridge.errors import BridgeError
+from bridge.events import Event
+from bridge.model_process import DEFAULT_FACTORY
+from bridge.presets import Preset, choose_preset, load_presets
+from bridge.recording import Recording
+from bridge.staged import Cast, Outcome, play_fast, play_live
+from bridge.status import Settings
+from bridge.summary import summary
+from pianogen.grid import Meter
+
+log = logging.getLogger("bridge")
+
+DEMO_FILE = Path("demo.mid")
+DEFAULT_BPM = 120.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the options say; returns the exit code. Raises BridgeError, PianogenError."""
+    _check(options)
+    with _logging(options.log_level):
+        if options.list_ports:
+            return _list_ports()
+        presets = load_presets(options.presets)
+        first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
+        if options.demo:
+            return _demo(options, presets, first)
+        if options.perform is not None:
+            return _perform(options, presets, first)
+        return _serve(options, presets, first)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.fast and options.perform is None:
+        raise BridgeError("--fast needs --perform FILE.mid")
+    if options.demo and options.perform is not None:
+        raise BridgeError("--demo and --perform: choose one")
+    record = options.record
+    if record is not None and not record.resolve().parent.is_dir():
+        raise BridgeError(f"--record {record}: there is no folder {record.resolve().parent}")
+
+
+def _list_ports() -> int:
+    from bridge.ports import list_ports
+
+    for title, names in zip(("inputs (--in)", "outputs (--out)"), list_ports(), strict=True):
+        print(f"{title}:")
+        for name in names or ["(none)"]:
+            print(f"  {name}")
+    return 0
+
+
+def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+    """The daemon itself, between real ports, until told to end."""
+    from bridge.daemon import Daemon
+    from bridge.ports import RtMidiPorts, Wanted
+    from bridge.session import Session
+
+    settings = _settings(options, first)
+    cast = _cast(options, presets, settings)
+    queue: SimpleQueue[Event] = SimpleQueue()
+    ports = RtMidiPorts(Wanted(options.port, options.input_name, options.output_name))
+    session = Session(presets, settings)
+    recording = Recording()
+    watchers = [recording] if options.record is not None else []
+    Daemon(session, ports, cast.performer(queue), queue, watchers=watchers).run()
+    if options.record is not None:
+        recording.write(options.record, session.status().tempo, settings.meter)
+        log.info("wrote %s", options.record)
+    return 0
+
+
+def _demo(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+    from bridge.demo_music import BEATS_A_MEASURE, DEMO_BPM, DEMO_MEASURES, demo_strokes
+    from bridge.player import clock_messages, performance, stroke_messages
+
+    settings = _settings(options, first, bpm=DEMO_BPM)
+    beats = DEMO_MEASURES * BEATS_A_MEASURE + 2  # so that the last notes end by themselves
+    messages = performance(
+        clock_messages(settings.bpm, beats), stroke_messages(demo_strokes(settings.bpm))
+    )
+    recording = Recording()
+    cast = _cast(options, presets, settings)
+    with _display() as display:
+        outcome = play_live(cast, messages, [recording, display])
+    path = options.record or DEMO_FILE
+    recording.write(path, settings.bpm, settings.meter)
+    return _report(outcome, path, is_live=True)
+
+
+def _perform(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+    from bridge.perform import read_piece
+
+    meter = _meter(options)
+    piece = read_piece(options.perform, options.bpm, meter, first)
+    settings = _settings(options, first, bpm=piece.tempo_bpm, meter=piece.meter)
+    cast = _cast(options, presets, settings)
+    recording = Recording()
+    if options.fast:
+        outcome = play_fast(cast, piece.messages, [recording])
+    else:
+        with _display() as display:
+            outcome = play_live(cast, piece.messages, [recording, display])
+    if options.record is not None:
+        recording.write(options.record, piece.tempo_bpm, piece.meter)
+    return _report(outcome, options.record, is_live=not options.fast)
+
+
+def _report(outcome: Outcome, path: Path | None, *, is_live: bool) -> int:
+    """Print the summary; fine is what played and left nothing sounding."""
+    for line in summary(outcome, is_live=is_live):
+        print(line)
+    if path is not None:
+        print(f"wrote {path}")
+    return 0 if outcome.sent.notes and not outcome.sent.sounding else 1
+
+
+def _settings(
+    options: argparse.Namespace,
+    first: Preset,
+    *,
+    bpm: float = DEFAULT_BPM,
+    meter: Meter | None = None,
+) -> Settings:
+    return Settings(
+        meter=_meter(options) or meter or Meter(),
+        shift_beats=options.shift,
+        bpm=options.bpm or bpm,
+        seed=options.seed,
+        preset_control=options.preset_control,
+        channel=options.channel,
+        latency_ms=options.latency_ms,
+        preset=first.number,
+    )
+
+
+def _meter(options: argparse.Namespace) -> Meter | None:
+    return None if options.meter is None else Meter.parse(options.meter)
+
+
+def _cast(options: argparse.Namespace, presets: Sequence[Preset], settings: Settings) -> Cast:
+    factory = options.model_factory or DEFAULT_FACTORY
+    return Cast(tuple(presets), settings, options.device, factory)
+
+
+@contextmanager
+def _display() -> Iterator[Display]:
+    """A display that also gets the log lines while it is there."""
+    display = Display()
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [display]
+    try:
+        yield display
+    finally:
+        root.handlers[:] = before
+        display.end()
+
+
+@contextmanager
+def _logging(level: str) -> Iterator[None]:
+    root = logging.getLogger()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("pianogen-bridge: %(message)s"))
+    before = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    try:
+        yield
+    finally:
+        root.handlers[:], level_before = before[0], before[1]
+        root.setLevel(level_before)

@@ -1,0 +1,243 @@
+"""The daemon's life: startup, main loop, shutdown. It owns all state but knows no music.
+
+Events come on one queue, from the driver's callback, the model process and the signals; the
+session says what to do with each; this file waits, sends and asks. Whatever happens, what
+sounds is released.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from queue import Empty, SimpleQueue
+from time import perf_counter, sleep
+from types import FrameType
+from typing import Protocol, assert_never
+
+from bridge.errors import ModelError
+from bridge.events import (
+    Action,
+    Ask,
+    ChannelMessage,
+    Event,
+    ModelLost,
+    ModelReady,
+    Notice,
+    Quit,
+    Send,
+    Wake,
+)
+from bridge.ledger import Ledger
+from bridge.performer import Performer
+from bridge.ports import Ports
+from bridge.session import Session
+from bridge.status import Status
+
+log = logging.getLogger(__name__)
+
+FINE_S = 0.001  # how long before a deadline the wait becomes fine
+NAP_S = 0.0002  # what the fine wait sleeps at a time
+WATCH_S = 0.05  # how often watchers are told the status
+LOOK_S = 1.0  # how often ports and model process are looked after
+AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
+
+
+class Watcher(Protocol):
+    """Something that looks on: a recording, a display, the demo. Must be quick."""
+
+    def heard(self, event: Event) -> None:
+        """An event was taken from the queue."""
+
+    def sent(self, message: ChannelMessage, now: float) -> None:
+        """A message went out at `now`."""
+
+    def shown(self, status: Status) -> None:
+        """The session stands like this, a few times a second."""
+
+
+class Daemon:
+    """One session between one pair of ports and one model process."""
+
+    def __init__(
+        self,
+        session: Session,
+        ports: Ports,
+        performer: Performer,
+        queue: SimpleQueue[Event],
+        *,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.ledger = Ledger()
+        self.was_ready = False
+        self._session = session
+        self._ports = ports
+        self._performer = performer
+        self._queue = queue
+        self._watchers = watchers
+        self._is_over = False
+        self._has_quit = False
+        self._next_watch = self._next_look = 0.0
+        self._last_fault = ""
+
+    def run(self) -> None:
+        """From nothing to nothing; raises BridgeError where it cannot begin."""
+        with _signals_caught(self):
+            try:
+                self.startup()
+                self.main_loop()
+            finally:
+                self.shutdown()
+
+    def startup(self) -> None:
+        """The model begins to load; the ports appear; the machine is asked for real time."""
+        self._performer.start()
+        log.info("%s", self._ports.open(self._queue))
+        _ask_for_real_time()
+        gc.collect()
+        gc.freeze()  # what exists now is never looked at again
+
+    def main_loop(self) -> None:
+        """Take what comes, wake when it is time, until told to end."""
+        while not self._is_over:
+            due = self._session.next_deadline()
+            chore = self._next_watch if self._watchers else self._next_look
+            event = self._wait(chore if due is None else min(due, chore))
+            now = perf_counter()
+            if event is not None:
+                self._handle(event)
+            elif due is not None and due <= now:
+                self._handle(Wake(now))
+                if self._session.next_deadline() == due:  # not moved: do not spin on it
+                    sleep(FINE_S)
+            if now >= chore:
+                self._do_chores(now)
+
+    def shutdown(self) -> None:
+        """Release what sounds, then let model process and ports go. Never raises."""
+        with contextlib.suppress(Exception):
+            if not self._has_quit:
+                self._handle(Quit(perf_counter()))
+        self.release()
+        for close in (self._ports.close, self._performer.close):
+            try:
+                close()
+            except Exception as error:
+                log.warning("while ending: %s", error)
+        gc.unfreeze()
+
+    def stop(self) -> None:
+        """End soon; may be called from a signal handler or another thread."""
+        self._queue.put(Quit(perf_counter()))
+
+    def release(self) -> None:
+        """End every note that, by what was sent, still sounds."""
+        for message in self.ledger.releases(perf_counter()):
+            self._send(message)
+
+    def _wait(self, until: float) -> Event | None:
+        """The next event, or None at `until`; asleep short of it, then in naps."""
+        while True:
+            left = until - perf_counter()
+            try:
+                if left > FINE_S:
+                    return self._queue.get(timeout=left - FINE_S)
+                return self._queue.get_nowait()
+            except Empty:
+                if left <= 0:
+                    return None
+                if left <= FINE_S:
+                    sleep(min(left, NAP_S))
+
+    def _handle(self, event: Event) -> None:
+        """What happens is the session's business; what goes wrong there costs one turn only."""
+        try:
+            for watcher in self._watchers:
+                watcher.heard(event)
+            self._carry_out(self._session.handle(event))
+        except Exception as error:
+            self._survive(error)
+        match event:
+            case ModelReady():
+                self.was_ready = True
+            case ModelLost() if not self.was_ready and self._performer.failure:
+                raise ModelError(f"the model cannot be loaded: {self._performer.failure}")
+            case Quit():
+                self._has_quit = self._is_over = True
+            case _:
+                pass
+
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            match action:
+                case Send():
+                    self._send(action.message)
+                case Ask():
+                    self._performer.ask(action)
+                case Notice():
+                    log.log(_LEVELS[action.level], "%s", action.text)
+                case _:
+                    assert_never(action)
+
+    def _send(self, message: ChannelMessage) -> None:
+        self._ports.send(message)
+        now = perf_counter()
+        self.ledger.record(message, now)
+        for watcher in self._watchers:
+            watcher.sent(message, now)
+
+    def _survive(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if text != self._last_fault:  # the same fault at every tick is told once
+            log.error("this should not happen; playing on", exc_info=error)
+        self._last_fault = text
+        self.release()
+        sleep(AFTER_FAULT_S)
+
+    def _do_chores(self, now: float) -> None:
+        self._next_watch = now + WATCH_S
+        if now >= self._next_look:
+            self._next_look = now + LOOK_S
+            self._ports.poll()
+            self._performer.poll()
+        if self._watchers:
+            status = self._session.status(now)
+            for watcher in self._watchers:
+                watcher.shown(status)
+
+
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
+
+
+def _ask_for_real_time() -> None:
+    """First in line for the processor, where the system allows it; children stay ordinary."""
+    if hasattr(os, "SCHED_FIFO"):
+        with contextlib.suppress(OSError):
+            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+            os.sched_setscheduler(0, policy, os.sched_param(5))
+            log.debug("real-time priority granted")
+
+
+@contextlib.contextmanager
+def _signals_caught(daemon: Daemon) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the daemon in order, the second at once, in silence too."""
+    seen: list[int] = []
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) == 1:
+            daemon.stop()
+        else:
+            daemon.release()
+            os._exit(128 + number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

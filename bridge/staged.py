@@ -1,0 +1,157 @@
+"""A performance staged for memory ports: a DAW and a performer played from a list of messages.
+
+In real time through the daemon, with everything it has; or at once on simulated time, where the
+same performance and seed give the same notes. Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from math import inf
+from queue import SimpleQueue
+from typing import TypeVar
+
+from bridge.daemon import Daemon, Watcher
+from bridge.errors import ModelError
+from bridge.events import (
+    Ask,
+    ChannelMessage,
+    Event,
+    ModelLost,
+    ModelReady,
+    NoteOn,
+    Planned,
+    Quit,
+    Send,
+)
+from bridge.ledger import Ledger
+from bridge.memory_ports import MemoryPorts
+from bridge.midi_bytes import parse
+from bridge.performer import Performer, PlanFigures, checkpoints_of
+from bridge.player import Player, Timed
+from bridge.presets import Preset
+from bridge.session import Session
+from bridge.simulation import Simulation
+from bridge.status import Settings, Status
+from pianogen.grid import Measure
+
+SIMULATED_START_S = 1.0
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays: the presets, how the session is set, and how the model is loaded."""
+
+    presets: tuple[Preset, ...]
+    settings: Settings
+    device: str
+    factory: str
+
+    def performer(self, queue: SimpleQueue[Event]) -> Performer:
+        """The model process, not yet started."""
+        checkpoints = checkpoints_of(self.presets)
+        return Performer(checkpoints, queue, device=self.device, factory=self.factory)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a performance went; `sent` is what left the port, read back for the summary."""
+
+    status: Status
+    sent: Ledger
+    figures: PlanFigures
+    device: str
+    performer_notes: int
+
+
+def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]) -> Outcome:
+    """Play it in real time; begins when the model is ready. Raises ModelError where it is not."""
+    queue: SimpleQueue[Event] = SimpleQueue()
+    ports = MemoryPorts()
+    session = Session(cast.presets, cast.settings)
+    performer = cast.performer(queue)
+    player = Player(messages, ports.feed, lambda: queue.put(Quit(0.0)))
+    cue = _Cue(player)
+    daemon = Daemon(session, ports, performer, queue, watchers=[*watchers, cue])
+    try:
+        daemon.run()
+    finally:
+        player.stop()
+    sent = Ledger()
+    for now, message in ports.sent:
+        sent.record(message, now)
+    return Outcome(session.status(), sent, performer.figures, performer.device, cue.notes)
+
+
+class _Cue:
+    """Lets the performer begin when the model is ready, and counts their notes."""
+
+    def __init__(self, player: Player) -> None:
+        self.notes = 0
+        self._player = player
+
+    def heard(self, event: Event) -> None:
+        if isinstance(event, ModelReady):
+            self._player.start()
+        self.notes += isinstance(event, NoteOn)
+
+    def sent(self, message: ChannelMessage, now: float) -> None:
+        pass
+
+    def shown(self, status: Status) -> None:
+        pass
+
+
+def play_fast(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]) -> Outcome:
+    """Play it on simulated time, each request answered before time goes on."""
+    queue: SimpleQueue[Event] = SimpleQueue()
+    session = Session(cast.presets, cast.settings)
+    performer = cast.performer(queue)
+    performer.start()
+    try:
+        _await(queue, performer, ModelReady)
+        events = _events(messages)
+        simulation = Simulation(session, events, lambda ask: _answer(queue, performer, ask))
+        simulation.run()
+    finally:
+        performer.close()
+    sent = Ledger()
+    for event in events:
+        for watcher in watchers:
+            watcher.heard(event)
+    for done in simulation.done:
+        if isinstance(done.action, Send):
+            sent.record(done.action.message, done.time)
+            for watcher in watchers:
+                watcher.sent(done.action.message, done.time)
+    notes = sum(isinstance(event, NoteOn) for event in events)
+    return Outcome(session.status(), sent, performer.figures, performer.device, notes)
+
+
+def _events(messages: Sequence[Timed]) -> list[Event]:
+    parsed = (parse(data, SIMULATED_START_S + time) for time, data in messages)
+    end = SIMULATED_START_S + (messages[-1][0] if messages else 0.0) + 0.5
+    return list(chain((event for event in parsed if event is not None), [Quit(end)]))
+
+
+def _answer(queue: SimpleQueue[Event], performer: Performer, ask: Ask) -> Measure | None:
+    """Ask and wait, however long it takes: simulated deadlines mean nothing to the process."""
+    performer.ask(replace(ask, deadline=inf))
+    while (planned := _await(queue, performer, Planned)).plan_id != ask.plan_id:
+        pass
+    return planned.measure
+
+
+def _await(queue: SimpleQueue[Event], performer: Performer, kind: type[E]) -> E:
+    """The next event of a kind; raises ModelError when the model process dies instead."""
+    while True:
+        event = queue.get()
+        if isinstance(event, kind):
+            return event
+        if isinstance(event, ModelLost):
+            why = performer.failure or "its process died"
+            raise ModelError(f"the model cannot be loaded: {why}")
