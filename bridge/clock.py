@@ -22,8 +22,11 @@ SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
 SEED_TICKS = 6  # a line through these starts the loop
 WIDE_HZ, NARROW_HZ = 1.0, 0.2  # the loop's bandwidth, first wide, then narrow
 WIDE_TICKS = 48
+MEMORY = 0.05  # what one tick weighs in the mean error
+RAMP_S, RAMP_SHARE = 0.002, 0.8  # a mean error of so much, and so one-sided, is a ramp: wide again
 OUTLIERS = 6  # as many of one sign: the tempo has stepped
-OUTLIER_S, OUTLIER_PERIODS = 0.002, 0.75
+OUTLIER_S, OUTLIER_PERIODS, OUTLIER_SPREADS = 0.002, 0.75, 3  # a spread: the mean |error|
+LOST_SPREADS = 4  # jitter above a quarter period hides single lost ticks
 GAP_PERIODS = 0.3  # how close to whole periods a gap must be to mean lost ticks
 SAME_TEMPO = 0.1  # relative difference of period below which a tempo has not stepped
 LOST_S, LOST_PERIODS = 0.250, 6
@@ -61,7 +64,9 @@ class Follower:
         self.last: float | None = None  # arrival of the newest tick, as stamped
         self.lost = 0  # ticks believed lost so far
         self._phase = 0.0  # filtered time of tick `count`
-        self._age = 0  # ticks since the loop was seeded
+        self._age = 0  # ticks since the loop was last made wide
+        self._born = 0  # count at which the clock appeared
+        self._bias = self._spread = 0.0  # mean error, with sign and without, in seconds
         self._seed: list[float] = []
         self._outliers: list[float] = []
         self._late = True  # the sign of the outliers
@@ -108,6 +113,7 @@ class Follower:
         if self.last is not None:
             self._lose(max(0, round((time - self._phase) / self.period) - 1))
         self.count += 1
+        self._born = self.count
         self._phase = time
         self._seed = [time]
         self._forget_outliers()
@@ -131,14 +137,15 @@ class Follower:
 
     def _follow(self, time: float) -> None:
         error = time - self._phase - self.period
-        limit = max(OUTLIER_S, OUTLIER_PERIODS * self.period)
+        limit = max(OUTLIER_S, OUTLIER_PERIODS * self.period, OUTLIER_SPREADS * self._spread)
         if abs(error) <= limit:
             self._forget_outliers()
             self._correct(error)
             return
         missing = round(error / self.period)
         rest = error - missing * self.period
-        if self._is_on_time and missing > 0 and abs(rest) <= GAP_PERIODS * self.period:
+        is_whole = missing > 0 and abs(rest) <= GAP_PERIODS * self.period
+        if is_whole and self._is_on_time and self._can_tell_lost:
             self._lose(missing)
             self._correct(rest)
             self._gap = missing
@@ -149,6 +156,12 @@ class Follower:
     def _is_on_time(self) -> bool:
         return not self._outliers and not self._gap
 
+    @property
+    def _can_tell_lost(self) -> bool:
+        """Whether the jitter is known to be so small that a tick a period late means a lost one."""
+        is_known = self.count - self._born >= PPQN
+        return is_known and self.period > LOST_SPREADS * self._spread
+
     def _correct(self, error: float) -> None:
         """One turn of the loop (Adriaensen's b and c), with bandwidth by age."""
         omega = 2 * pi * (WIDE_HZ if self._age < WIDE_TICKS else NARROW_HZ) * self.period
@@ -156,6 +169,16 @@ class Follower:
         self.period = _bounded(self.period + omega * omega * error)
         self.count += 1
         self._age += 1
+        self._spread += MEMORY * (abs(error) - self._spread)
+        self._watch_for_ramp(error)
+
+    def _watch_for_ramp(self, error: float) -> None:
+        """A narrow loop lags behind a tempo that keeps changing; errors of one sign tell."""
+        self._bias += MEMORY * (error - self._bias)
+        if self._age <= WIDE_TICKS:
+            self._bias = 0.0
+        elif abs(self._bias) > max(RAMP_S, RAMP_SHARE * self._spread):
+            self._age = 0
 
     def _outlie(self, time: float, *, is_late: bool) -> None:
         """Coast over a tick far from its time; enough of one sign and the loop is seeded anew."""
@@ -175,7 +198,7 @@ class Follower:
         what looked like lost ticks was the new tempo's first interval.
         """
         phase, period = _line(self._outliers, self.period)
-        if abs(period - self.period) < SAME_TEMPO * self.period:
+        if abs(period - self.period) < SAME_TEMPO * self.period and self._can_tell_lost:
             self._lose(max(0, round((phase - self._phase) / self.period)))
         else:
             self._lose(-self._gap)
