@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pianogen.continuation import Continuation
 from pianogen.errors import CheckpointError
+from pianogen.files import write_whole
 from pianogen.grid import GRID_VERSION
 
 if TYPE_CHECKING:
@@ -52,17 +52,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()
     }
     write_whole(path, to_bytes(weights, metadata=metadata))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees all of it or none."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        beside.write_bytes(data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) -> Checkpoint:

@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PianogenError as error:
         print(f"pianogen {arguments.command}: error: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except OSError as error:
+        print(f"pianogen {arguments.command}: error: {error}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         print(f"pianogen {arguments.command}: stopped", file=sys.stderr)
         return 130

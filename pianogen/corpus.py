@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from pianogen.errors import DataError, PianogenError
+from pianogen.files import write_whole
 from pianogen.grid import STEPS_PER_BEAT
 from pianogen.hearing import hear_file
 from pianogen.measure_rows import MeasureRows
-from pianogen.shards import Piece, counts, write_shards, write_whole
+from pianogen.shards import Piece, counts, write_shards
 from pianogen.sources import WITH_VOICE, SourceFile, chosen_files, find_files
 
 LEFT_OUT = "broken.csv"
@@ -90,7 +91,7 @@ def prepare(
         results = list(_told(mapped(_hear, files), len(files), progress))
     pieces = _weighed([result for result in results if not isinstance(result, LeftOut)])
     left_out = tuple(result for result in results if isinstance(result, LeftOut))
-    write_whole(out / LEFT_OUT, lambda file: file.write(_table(left_out).encode()))
+    write_whole(out / LEFT_OUT, _table(left_out).encode())
     if not pieces:
         raise DataError(f"none of the {len(files)} files can be used; first: {left_out[0].reason}")
     return Report(out, write_shards(out, pieces), left_out)

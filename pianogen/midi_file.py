@@ -7,10 +7,10 @@ the grid, of corpora or of models.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.errors import MidiFileError
+from pianogen.files import write_whole
 from pianogen.grid import STEPS_PER_BEAT, Measure, Meter
 
 if TYPE_CHECKING:
@@ -263,10 +264,9 @@ def _written(track: Track, channel: int, ticks_per_second: float) -> mido.MidiTr
 
 
 def _save_whole(file: mido.MidiFile, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    whole = BytesIO()
+    file.save(file=whole)
     try:
-        file.save(beside)
-        os.replace(beside, path)
+        write_whole(path, whole.getvalue())
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise MidiFileError(f"{path}: cannot be written ({error.strerror})") from error

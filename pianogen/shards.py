@@ -11,15 +11,17 @@ Splits are train, validation and test. Knows nothing of where the music came fro
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pianogen.errors import DataError
+from pianogen.files import write_whole
 from pianogen.grid import GRID_VERSION
 from pianogen.measure_rows import MeasureRows, Notes, Rows, joined
 
@@ -56,18 +58,21 @@ def write_shards(out: Path, pieces: Sequence[tuple[Piece, MeasureRows]]) -> tupl
 
     Every file is written beside its place and moved there; an older index goes first.
     """
-    if (out / INDEX).exists():
-        (out / INDEX).unlink()
-    placed = [piece for split in SPLITS for piece in _write_split(out, split, pieces)]
-    write_whole(out / INDEX, lambda file: file.write(_index(placed).encode()))
+    try:
+        if (out / INDEX).exists():
+            (out / INDEX).unlink()
+        placed = [piece for split in SPLITS for piece in _write_split(out, split, pieces)]
+        write_whole(out / INDEX, _index(placed).encode())
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written ({error.strerror})") from error
     return tuple(placed)
 
 
 def _write_split(out: Path, split: str, pieces: Sequence[tuple[Piece, MeasureRows]]) -> list[Piece]:
     mine = [(piece, rows) for piece, rows in pieces if piece.split == split]
     whole = joined([rows for _, rows in mine])
-    write_whole(out / f"{split}.notes.npy", lambda file: np.save(file, whole.notes))
-    write_whole(out / f"{split}.measures.npy", lambda file: np.save(file, whole.measures))
+    write_array(out / f"{split}.notes.npy", whole.notes)
+    write_array(out / f"{split}.measures.npy", whole.measures)
     firsts = np.cumsum([0] + [len(rows) for _, rows in mine]).tolist()
     return [
         Piece(**{**asdict(piece), "first_measure": first, "n_measures": len(rows)})
@@ -75,19 +80,11 @@ def _write_split(out: Path, split: str, pieces: Sequence[tuple[Piece, MeasureRow
     ]
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside its place and move it there; raises DataError where that fails."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
-            write(file)
-        os.replace(beside, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        if beside.exists():
-            beside.unlink()
+def write_array(path: Path, rows: NDArray[Any]) -> None:
+    """Write an array as a .npy file, whole."""
+    file = BytesIO()
+    np.save(file, rows)
+    write_whole(path, file.getvalue())
 
 
 def _index(pieces: Sequence[Piece]) -> str:

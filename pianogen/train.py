@@ -23,11 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pianogen.checkpoint import Checkpoint, save, write_whole
+from pianogen.checkpoint import Checkpoint, save
 from pianogen.dataset import Augmentation, Batch, Windows
 from pianogen.device import autocast, choose_device
 from pianogen.errors import ConfigError, DataError
 from pianogen.families.hybrid import Hybrid, HybridConfig, Losses
+from pianogen.files import write_whole
 from pianogen.shards import Shard
 
 VALIDATION_BATCHES = 48

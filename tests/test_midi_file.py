@@ -186,9 +186,10 @@ def test_tempo_meter_and_named_tracks_are_written(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
     with pytest.raises(MidiFileError, match="cannot be written"):
-        write_midi(tmp_path / "nowhere" / "out.mid", [], 120, Meter())
-    assert list(tmp_path.iterdir()) == []
+        write_midi(tmp_path / "a file" / "out.mid", [], 120, Meter())
+    assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
 
 def test_the_measures_after_a_start_keep_their_time(tmp_path: Path) -> None:
