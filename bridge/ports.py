@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, Literal, Protocol, TypeAlias
 
 import rtmidi
@@ -28,6 +28,7 @@ from bridge.midi_bytes import encode, parse
 log = logging.getLogger(__name__)
 
 Direction: TypeAlias = Literal["in", "out"]
+_SETTLE_S = 0.06  # longer than the longest usual period, 2048 frames
 _NUMBERS = re.compile(r"\s\d+(:\d+)?$")  # the client and port numbers that drivers append
 
 
@@ -102,6 +103,8 @@ class RtMidiPorts:
 
     def close(self) -> None:
         """Close and delete both; a virtual port goes only with its object."""
+        if self._output is not None and self._output.is_open:
+            sleep(_SETTLE_S)  # JACK sends what it was given only with its next period
         for port in (self._input, self._output):
             if port is not None:
                 port.delete()

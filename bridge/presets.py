@@ -195,6 +195,8 @@ def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
 def _in_words(field: str, detail: ErrorDetails) -> str:
     context: dict[str, Any] = detail.get("ctx") or {}
     given = f"is {_short(detail['input'])}"
+    if detail["input"] != detail["input"]:
+        return f"{field} must be a number, {given}"
     match detail["type"]:
         case "missing":
             return f"{field} is missing"
