@@ -1,8 +1,7 @@
 """What the model has heard: both voices, measure by measure, and which measures count.
 
-The run's measures become context in order, each with an index that never changes. A long silence
-between two phrases shrinks to one measure, and a new take follows on the last: the music is kept,
-the waiting is not.
+The run's measures become context in order, each with an index. A silence between two phrases
+shrinks to one measure, and a new take follows on the last: the music is kept, the waiting is not.
 """
 
 from __future__ import annotations
@@ -28,13 +27,20 @@ class Context:
 
     def begin_phrase(self, measure: int) -> None:
         """A phrase begins in `measure`: of the silence before it one measure stays."""
-        if not self._order:
-            self._append(measure)
-        elif measure - self._order[-1] > 2:
+        while self._order and self._order[-1] < measure and self._is_silent(self._order[-1]):
+            self._order.pop()
+            self._count -= 1
+        if self._order and measure - self._order[-1] > 1:
             self._append(measure - 1)
-            self._append(measure)
-        else:
-            self._reach(measure)
+        self.reach(measure)
+
+    def reach(self, measure: int) -> None:
+        """Everything up to and including `measure` is context."""
+        first = self._order[-1] + 1 if self._order else measure
+        oldest_kept = max(first, measure - CONTEXT_MEASURES + 1)
+        self._count += max(0, oldest_kept - first)
+        for number in range(oldest_kept, measure + 1):
+            self._append(number)
 
     def answered(self, measure: int, notes: Iterable[Note]) -> None:
         """The machine plays `notes` in `measure`."""
@@ -49,7 +55,7 @@ class Context:
 
     def before(self, measure: int, run: float) -> tuple[int, tuple[Measure, ...]]:
         """What precedes `measure`, as known at `run`: (index of the first, the newest measures)."""
-        self._reach(measure - 1)
+        self.reach(measure - 1)
         self._forget()
         heard = tuple(
             Measure(self._meter, self._hearing.notes(number, run) + self._own.get(number, ()))
@@ -59,12 +65,8 @@ class Context:
         later = sum(number >= measure for number in self._order)
         return self._count - later - len(heard), heard
 
-    def _reach(self, measure: int) -> None:
-        first = self._order[-1] + 1 if self._order else measure
-        oldest_kept = max(first, measure - CONTEXT_MEASURES + 1)
-        self._count += oldest_kept - first
-        for number in range(oldest_kept, measure + 1):
-            self._append(number)
+    def _is_silent(self, measure: int) -> bool:
+        return not (self._own.get(measure) or self._hearing.notes(measure, 0))
 
     def _append(self, measure: int) -> None:
         self._order.append(measure)

@@ -427,7 +427,10 @@ class Session:
         self._fall_silent()
         if phrase is None:
             self._context.begin_phrase(measure)
-        self._phrase = Phrase(measure, measure) if phrase is None else phrase.reaching(measure)
+            self._phrase = Phrase(measure, measure)
+        else:
+            self._context.reach(measure)
+            self._phrase = phrase.reaching(measure)
 
     def _control(self, event: ControlChange) -> None:
         run = self._run_of(event.time)

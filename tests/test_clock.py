@@ -1,4 +1,4 @@
-"""The follower and the transport, on fake time: jitter, tempo changes, lost ticks, DAWs' manners."""
+"""The follower and the transport on fake time: jitter, tempo changes, lost ticks, DAWs."""
 
 from __future__ import annotations
 
