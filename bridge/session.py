@@ -1,29 +1,18 @@
-"""Who plays when: events in, actions out. Pure: no port, no thread, no clock reading.
+"""The conductor: event in, actions out. Pure: no port, no thread, no clock reading.
 
-Each measure line is reached in three stages, each with its time:
-
-    |--------------- measure ----------------|-- the answer --
-    |                    ^plan      ^freeze  ^line
-    |                    |          |        the newest plan that is ready begins here
-    |                    |          half a step before: who plays next is settled, the plan renewed
-    |                    plan_lead_s before the freeze: a first plan, where an answer may begin
-
-`handle` first does all that is due by the event's time, then the event. Stop ends the turn and
-forgets the phrase (a half phrase answered minutes later would surprise); what was heard stays
-context. The parts: transport.py says where the music is, measure.py what the performer plays,
-plans.py what the model makes of it, scheduler.py what is sent.
+`handle` first does all that is due by the event's time, then takes the event in. The parts:
+transport.py says where the music is, measure.py what the performer plays, turns.py whose turn it
+is, plans.py what the model makes of it, scheduler.py what is sent. Here they are told what happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal, assert_never
+from collections.abc import Sequence
+from typing import assert_never
 
-from bridge.context import Context
 from bridge.controls import Controls
 from bridge.events import (
     Action,
-    Ask,
     ChannelMessage,
     Continue,
     ControlChange,
@@ -32,69 +21,57 @@ from bridge.events import (
     ModelReady,
     NoteOff,
     NoteOn,
-    Notice,
     OutputLost,
     Planned,
     ProgramChange,
     Quit,
-    Send,
     SongPosition,
     Start,
     Stop,
     Tick,
     Wake,
 )
+from bridge.events import (
+    Transport as TransportEvent,
+)
 from bridge.measure import Hearing
-from bridge.phrase import Phrase, Turn, has_rested
-from bridge.plans import Plans
+from bridge.outbox import Outbox
 from bridge.presets import Preset
-from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, Scheduler
+from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, SUSTAIN
 from bridge.status import Mode, Settings, Status
-from bridge.transport import HALF_STEP, Change, Transport
-from bridge.voice import bookings
+from bridge.transport import Change, Transport
+from bridge.turns import Due, Turns
 from pianogen.grid import PPQN
 
 __all__ = ["Mode", "Session", "Settings", "Status"]
-
-Stage = Literal["plan", "freeze", "line"]
 
 IDLE_MEASURES = 2  # after as much silence the internal clock begins anew with the next note
 PEDAL_DOWN = 64  # CC 64 values from here on
 
 
 class Session:
-    """The conductor: listens, asks, answers and hands back.
+    """One performer, one machine, one clock.
 
     presets: at least one, numbers differing.
     """
 
     def __init__(self, presets: Sequence[Preset], settings: Settings) -> None:
-        meter = settings.meter
         self._settings = settings
+        self._out = Outbox()
         self._controls = Controls(presets, settings.preset)
+        self._hearing = Hearing(settings.meter)
         self._transport = Transport(
-            meter,
+            settings.meter,
             shift_ticks=settings.shift_beats * PPQN,
             bpm=settings.bpm,
             clock_wait_s=settings.clock_wait_s,
         )
-        self._hearing = Hearing(meter)
-        self._context = Context(meter, self._hearing)
-        self._plans = Plans(meter)
-        self._scheduler = Scheduler(self._controls.preset.max_polyphony)
+        self._turns = Turns(settings, self._controls, self._transport, self._hearing, self._out)
         self._now = float("-inf")
-        self._actions: list[Action] = []
-        self._phrase: Phrase | None = None
-        self._turn: Turn | None = None
-        self._line = 0  # the measure whose line is next, while there is something to do at it
-        self._stage: Stage = "plan"
-        self._answers = 0  # measures answered so far, rests too: what seeds differ by
-        self._notes_heard = self._measures_answered = self._measures_missed = 0
-        self._take_run = self._turn_end_run = 0.0
-        self._is_model_ready = self._has_ended = False
-        self._has_told_of_model = self._has_told_of_clock = False
-
-    # The interface.
+        self._take_run = 0.0  # where on the run the newest take began
+        self._notes_heard = 0
+        self._has_told_of_clock = False
+        self._has_ended = False
 
     def handle(self, event: Event) -> list[Action]:
         """Do what is due by the event's time, then take the event in; returns what to do now."""
@@ -103,24 +80,22 @@ class Session:
         self._now = max(self._now, event.time)
         self._advance()
         self._take_in(event)
-        if not self._has_ended:
-            self._advance()
-        actions, self._actions = self._actions, []
-        return actions
+        self._advance()
+        return self._out.take()
 
     def next_deadline(self) -> float | None:
         """When `handle(Wake(...))` is wanted at the latest, in seconds; None for not at all."""
-        due = None if self._has_ended else self._next_due()
+        due = self._next_due()
         return None if due is None else due[0]
 
     def status(self, now: float | None = None) -> Status:
         """A snapshot; `now` (by default the newest event's time) is where the measure is told."""
-        transport, plans = self._transport, self._plans.tally
+        transport, turns = self._transport, self._turns
         is_running = transport.is_running
         at = self._now if now is None else now
         measure, step = transport.place_at(at) if is_running else (None, None)
         return Status(
-            mode=self._mode,
+            mode=turns.mode,
             clock=transport.source,
             is_rolling=is_running,
             tempo=transport.tempo,
@@ -128,243 +103,107 @@ class Session:
             measure=measure,
             step=step,
             preset=self._controls.preset.name,
-            sounding=self._scheduler.sounding,
-            is_model_ready=self._is_model_ready,
+            sounding=turns.scheduler.sounding,
+            is_model_ready=turns.is_model_ready,
             notes_heard=self._notes_heard,
-            notes_sent=self._scheduler.sent,
-            notes_dropped=self._scheduler.dropped,
-            late=self._scheduler.late,
-            plans_asked=plans.asked,
-            plans_answered=plans.answered,
-            plans_failed=plans.failed,
-            plans_late=plans.late,
-            measures_answered=self._measures_answered,
-            measures_missed=self._measures_missed,
+            notes_sent=turns.scheduler.sent,
+            notes_dropped=turns.scheduler.dropped,
+            late=turns.scheduler.late,
+            plans_asked=turns.plans.tally.asked,
+            plans_answered=turns.plans.tally.answered,
+            plans_failed=turns.plans.tally.failed,
+            plans_late=turns.plans.tally.late,
+            measures_answered=turns.measures_answered,
+            measures_missed=turns.measures_missed,
             ticks_lost=transport.lost_ticks,
         )
 
-    # What time brings.
+    # Time.
 
     def _advance(self) -> None:
         while (due := self._next_due()) is not None and due[0] <= self._now:
-            time, do = due
-            do(time)
+            due[1](self._now)
 
-    def _next_due(self) -> tuple[float, Callable[[float], None]] | None:
-        """The next thing to do; at equal times the line comes first, so its notes are booked."""
-        transport = self._transport
-        if not transport.is_running:
+    def _next_due(self) -> Due | None:
+        if self._has_ended or not self._transport.is_running:
             return None
-        due: list[tuple[float, Callable[[float], None]]] = []
-        if self._has_work:
-            due.append((self._time_of_stage(), self._reach_stage))
-        if (send := self._scheduler.next_due(transport.time_of)) is not None:
-            due.append((send, self._send_due))
-        if (lost := transport.lost_at) is not None:
+        due = self._turns.due()
+        if (lost := self._transport.lost_at) is not None:
             due.append((lost, self._lose_clock))
         return min(due, key=lambda entry: entry[0], default=None)
 
-    @property
-    def _has_work(self) -> bool:
-        is_waiting = self._turn is None and self._phrase is None
-        return not is_waiting or self._controls.is_changing
-
-    @property
-    def _is_answering(self) -> bool:
-        return self._turn is not None and self._line > self._turn.first
-
-    @property
-    def _mode(self) -> Mode:
-        if not self._transport.is_running:
-            return "stopped"
-        if self._turn is None:
-            return "listening"
-        return "answering" if self._is_answering else "thinking"
-
-    def _latency_s(self, preset: Preset) -> float:
-        own = self._settings.latency_ms
-        return (preset.latency_ms if own is None else own) / 1000
-
-    @property
-    def _crossing(self) -> float:
-        """When the next line's notes must be booked: on the line, or early by the latency."""
-        line = self._transport.time_of(self._line * self._settings.meter.ticks)
-        return line - max(0.0, self._latency_s(self._controls.coming))
-
-    @property
-    def _freeze(self) -> float:
-        return self._crossing - HALF_STEP * self._transport.period
-
-    def _time_of_stage(self) -> float:
-        match self._stage:
-            case "plan":
-                return self._freeze - max(self._settings.plan_lead_s, self._plans.response_s)
-            case "freeze":
-                return self._freeze
-            case "line":
-                return self._crossing
-            case _:
-                assert_never(self._stage)
-
-    def _reach_stage(self, _: float) -> None:
-        match self._stage:
-            case "plan":
-                self._stage = "freeze"
-                self._plan_early()
-            case "freeze":
-                self._stage = "line"
-                self._settle()
-            case "line":
-                self._cross_line()
-            case _:
-                assert_never(self._stage)
-
-    def _plan_early(self) -> None:
-        """Ask for a first plan where an answer may begin at the line."""
-        phrase, preset = self._phrase, self._controls.coming
-        if phrase is None or not self._is_model_ready:
-            return
-        quiet = self._hearing.quiet_since(self._transport.run_at(self._now))
-        frozen = self._transport.run_at(self._freeze)
-        if phrase.is_full(self._line, preset) or has_rested(quiet, frozen, preset):
-            self._ask()
-
-    def _settle(self) -> None:
-        """The freeze: who plays from the line on; a plan is renewed where it has grown old."""
-        if self._turn is None and self._phrase is not None:
-            self._settle_phrase(self._phrase)
-        if self._turn is not None and self._line < self._turn.end:
-            self._ask()
-
-    def _settle_phrase(self, phrase: Phrase) -> None:
-        preset, frozen = self._controls.coming, self._transport.run_at(self._freeze)
-        rested = has_rested(self._hearing.quiet_since(frozen), frozen, preset)
-        if not rested and not phrase.is_full(self._line, preset):
-            return
-        self._phrase = None
-        if self._is_model_ready:
-            length = phrase.answer_length(preset)
-            self._turn = Turn(self._line, length, phrase, "rest" if rested else "full")
-        elif not self._has_told_of_model:
-            self._has_told_of_model = True
-            self._note("warning", "the model is not ready: only listening")
-
-    def _cross_line(self) -> None:
-        self._switch_preset()
-        measure, turn = self._line, self._turn
-        self._line += 1
-        self._stage = "plan"
-        if turn is None:
-            return
-        if measure >= turn.end:
-            self._end_turn(measure * self._settings.meter.ticks)
-            return
-        self._play(measure)
-        if self._line < turn.end:
-            self._ask()
-            self._stage = "freeze"
-
-    def _play(self, measure: int) -> None:
-        """Book the newest plan for the measure that begins now; none is a rest."""
-        self._answers += 1
-        plan = self._plans.take(measure)
-        if plan is None:
-            self._measures_missed += 1
-            self._note("warning", "no plan was ready at the measure line: a measure of rest")
-            return
-        self._measures_answered += 1
-        self._context.answered(measure, plan.notes)
-        preset = self._controls.preset
-        line = measure * self._settings.meter.ticks
-        for booking in bookings(plan, line, preset, self._latency_s(preset)):
-            self._scheduler.book(booking)
-
-    def _ask(self) -> None:
-        """Ask for the measure at the next line, unless the same has been asked already."""
-        preset = self._controls.coming
-        run = self._transport.run_at(self._now)
-        start, context = self._context.before(self._line, run)
-        ask = Ask(
-            plan_id=self._plans.next_id,
-            checkpoint=preset.checkpoint,
-            meter=self._settings.meter,
-            start=start,
-            context=context,
-            sampling=preset.sampling,
-            seed=seed_of(self._settings.seed, self._answers),
-            deadline=self._crossing,
-        )
-        if self._plans.is_news(self._line, ask):
-            self._plans.asked(self._line, ask, self._now)
-            self._actions.append(ask)
-
-    def _send_due(self, time: float) -> None:
-        self._send(self._scheduler.due(self._now, self._transport.time_of, until=time))
-
-    def _lose_clock(self, _: float) -> None:
-        self._transport.lose(self._now)
+    def _lose_clock(self, now: float) -> None:
+        self._transport.lose(now)
         self._halt()
-        self._note("warning", "the MIDI clock is lost: waiting for it to come back")
+        self._out.note("warning", "the MIDI clock is lost: waiting for it to come back")
 
-    # What events bring.
+    # Events.
 
     def _take_in(self, event: Event) -> None:
         match event:
             case Tick() | Start() | Continue() | Stop() | SongPosition():
-                self._take_in_transport(event)
+                self._follow(self._change(event))
             case NoteOn() | NoteOff() | ControlChange() | ProgramChange():
                 self._take_in_message(event)
             case Wake():
                 pass
             case Planned():
-                if (trouble := self._plans.receive(event, self._line)) is not None:
-                    self._note("warning", trouble)
+                self._turns.receive(event)
             case ModelReady():
-                self._is_model_ready, self._has_told_of_model = True, False
+                self._turns.find_model()
             case ModelLost():
-                self._lose_model()
+                self._turns.lose_model(self._now)
             case OutputLost():
-                self._fall_silent()
+                self._turns.fall_silent(self._now)
             case Quit():
                 self._quit()
             case _:
                 assert_never(event)
 
-    def _take_in_transport(self, event: Tick | Start | Continue | Stop | SongPosition) -> None:
-        transport = self._transport
+    def _change(self, event: TransportEvent) -> Change:
         match event:
             case Tick():
-                self._follow(transport.tick(event.time))
+                return self._transport.tick(event.time)
             case Start():
-                self._follow(transport.start(event.time))
+                return self._transport.start(event.time)
             case Continue():
-                self._follow(transport.resume(event.time))
+                return self._transport.resume(event.time)
             case Stop():
-                self._follow(transport.stop(event.time))
+                return self._transport.stop(event.time)
             case SongPosition():
-                self._follow(transport.locate(event.time, event.sixteenths))
+                return self._transport.locate(event.time, event.sixteenths)
             case _:
                 assert_never(event)
 
     def _follow(self, change: Change) -> None:
-        if change == "none":
-            return
-        self._halt()
-        if change == "take":
-            self._begin_take(self._transport.struck_since)
+        match change:
+            case "none":
+                pass
+            case "halt":
+                self._halt()
+            case "take":
+                self._halt()
+                self._begin_take(self._transport.struck_since)
+            case _:
+                assert_never(change)
+
+    def _halt(self) -> None:
+        self._turns.halt(self._now)
+        self._hearing.halt(self._transport.left_at)
 
     def _begin_take(self, since: float) -> None:
-        self._take_run = self._turn_end_run = self._transport.run_at(self._now)
+        """The run moves on from here; keys struck at or after `since` are its first notes."""
+        self._take_run = self._turns.ended_at = self._transport.run_at(self._now)
         for measure in self._hearing.begin(self._take_run, since):
-            self._hear_in(measure)
+            self._turns.hear(measure, self._now)
 
     def _take_in_message(self, event: ChannelMessage) -> None:
-        is_panic = isinstance(event, ControlChange) and event.control in (
-            ALL_SOUND_OFF,
-            ALL_NOTES_OFF,
-        )
-        if not is_panic and self._settings.channel not in (None, event.channel + 1):
-            return
+        if isinstance(event, ControlChange) and event.control in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+            self._panic(event)
+        elif self._settings.channel in (None, event.channel + 1):
+            self._take_in_playing(event)
+
+    def _take_in_playing(self, event: ChannelMessage) -> None:
         match event:
             case NoteOn():
                 self._key_down(event)
@@ -374,7 +213,7 @@ class Session:
             case ControlChange():
                 self._control(event)
             case ProgramChange():
-                self._choose(event.program)
+                self._turns.choose_preset(event.program, self._now)
             case _:
                 assert_never(event)
 
@@ -395,7 +234,7 @@ class Session:
             run=self._run_of(event.time),
         )
         if measure is not None:
-            self._hear_in(measure)
+            self._turns.hear(measure, self._now)
 
     def _count_in(self, time: float) -> None:
         """Begin the internal clock with this note, where no clock comes or after long idleness."""
@@ -409,109 +248,32 @@ class Session:
         self._begin_take(time)
         if not self._has_told_of_clock:
             self._has_told_of_clock = True
-            self._note("info", f"no MIDI clock comes: counting at {self._settings.bpm:g} bpm")
+            self._out.note("info", f"no MIDI clock comes: counting at {self._settings.bpm:g} bpm")
 
     def _is_idle(self, run: float) -> bool:
-        if self._has_work or self._scheduler.sounding or self._hearing.is_playing:
+        turns, hearing = self._turns, self._hearing
+        if turns.has_work or turns.scheduler.sounding or hearing.is_playing:
             return False
-        last = max(self._hearing.quiet_since(run), self._turn_end_run)
+        last = max(hearing.quiet_since(run), turns.ended_at)
         return run - last > IDLE_MEASURES * self._settings.meter.ticks
 
-    def _hear_in(self, measure: int) -> None:
-        """The performer has played a note in `measure`: it is their turn."""
-        self._aim()
-        turn, phrase = self._turn, self._phrase
-        if turn is not None:
-            is_rest_too_short = not self._is_answering and turn.because == "rest"
-            phrase = turn.phrase if is_rest_too_short else None
-        self._fall_silent()
-        if phrase is None:
-            self._context.begin_phrase(measure)
-            self._phrase = Phrase(measure, measure)
-        else:
-            self._context.reach(measure)
-            self._phrase = phrase.reaching(measure)
-
     def _control(self, event: ControlChange) -> None:
-        run = self._run_of(event.time)
-        match event.control:
-            case 120 | 123:  # all sound off, all notes off
-                self._hearing.silence(channel=event.channel, run=run)
-                self._fall_silent()
-            case 64:  # sustain
-                is_down = event.value >= PEDAL_DOWN
-                self._hearing.pedal(channel=event.channel, is_down=is_down, run=run)
-            case self._settings.preset_control:
-                self._choose(event.value)
-            case _:
-                pass
+        if event.control == SUSTAIN:
+            run, is_down = self._run_of(event.time), event.value >= PEDAL_DOWN
+            self._hearing.pedal(channel=event.channel, is_down=is_down, run=run)
+        elif event.control == self._settings.preset_control:
+            self._turns.choose_preset(event.value, self._now)
 
-    def _choose(self, number: int) -> None:
-        self._aim()
-        if not self._controls.choose(number):
-            self._note("warning", f"no preset has the number {number}: nothing changes")
-        elif not self._transport.is_running:
-            self._switch_preset()
-        elif self._turn is not None and self._line < self._turn.end:
-            self._ask()
+    def _panic(self, event: ControlChange) -> None:
+        """End what sounds and the machine's turn; the performer's phrase and the context stay.
 
-    def _lose_model(self) -> None:
-        self._is_model_ready = False
-        self._fall_silent()
-        self._plans.lose()
-        if not self._has_told_of_model:
-            self._has_told_of_model = True
-            self._note("warning", "the model is gone: only listening until it is back")
+        DAWs send this on every channel at play, stop and locate: then nothing sounds, and
+        nothing is sent.
+        """
+        self._hearing.silence(channel=event.channel, run=self._run_of(event.time))
+        self._turns.fall_silent(self._now)
 
     def _quit(self) -> None:
-        self._send(self._scheduler.panic(self._now, self._controls.preset.channel - 1))
+        panic = self._turns.scheduler.panic(self._now, self._controls.preset.channel - 1)
+        self._out.send(panic)
         self._has_ended = True
-
-    # Shared by both.
-
-    def _aim(self) -> None:
-        """Before work arises where there was none: find the line that comes next."""
-        if self._transport.is_running and not self._has_work:
-            run = self._transport.run_at(self._now)
-            self._line = int(run // self._settings.meter.ticks) + 1
-            self._stage = "plan"
-
-    def _fall_silent(self) -> None:
-        """Release what sounds, drop what is booked, and end the turn."""
-        if self._turn is not None:
-            run = self._transport.run_at(self._now + self._latency_s(self._controls.preset))
-            self._end_turn(run)
-            self._context.cut(run)
-            self._plans.drop()
-        self._send(self._scheduler.release(self._now))
-
-    def _end_turn(self, run: float) -> None:
-        self._turn = None
-        self._turn_end_run = run
-
-    def _halt(self) -> None:
-        """The run is interrupted: silence, and the phrase is forgotten; what was heard stays."""
-        self._send(self._scheduler.release(self._now))
-        self._hearing.halt(self._transport.left_at)
-        self._context.cut(self._transport.left_at)
-        self._plans.drop()
-        self._turn = self._phrase = None
-        self._switch_preset()
-
-    def _switch_preset(self) -> None:
-        if self._controls.switch():
-            self._scheduler.max_polyphony = self._controls.preset.max_polyphony
-            self._note("info", f"preset {self._controls.preset.name!r}")
-
-    def _send(self, messages: Sequence[ChannelMessage]) -> None:
-        self._actions += [Send(message) for message in messages]
-
-    def _note(self, level: Literal["info", "warning"], text: str) -> None:
-        self._actions.append(Notice(level, text))
-
-
-def seed_of(seed: int, answer: int) -> int:
-    """The seed (0..2**31 - 1) of one answered measure: mixed, so that neighbours differ."""
-    mixed = (seed * 0x9E3779B1 + answer * 0x85EBCA6B + 0x27D4EB2F) & 0xFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 15)) * 0x2C1B3C6D) & 0xFFFFFFFF
-    return (mixed ^ (mixed >> 12)) & 0x7FFFFFFF
