@@ -80,6 +80,9 @@ class HybridVoice:
         """Draw the next measure."""
         run = _Run(self.network, self.past, self.influence)
         measure = run.play(sampling, Random(seed))
+        if run.has_cut:  # then the context is the measure as it is, not as it was drawn
+            run = _Run(self.network, self.past, self.influence)
+            run.hear(measure)
         self.past = run.finish()
         return measure
 
@@ -94,6 +97,7 @@ class _Run:
         self.age = dict(past.age)
         self.onset, self.velocity, self.decoder = past.onset, past.velocity, past.decoder
         self.rolls: list[tuple[Tensor, Tensor, Tensor]] = []  # onset, sounding, velocity a step
+        self.has_cut = False  # whether a note was ended before its time
         self.place = network.places(self.steps, 0, self.steps)
         window = network.config.window
         memory = past.memory[-window:]
@@ -160,21 +164,22 @@ class _Run:
             _, onset = self.network.timing(state)
             chance = torch.sigmoid(onset / sampling.rhythm_temperature).item()
             drawn = self.choose(state, sampling, random) if random.random() < chance else []
-            for key, _, _ in drawn:
-                notes = [_ended(n, step) if n.pitch == key + LOWEST_KEY else n for n in notes]
-            notes = self.make_room(notes, step, drawn, sampling.max_polyphony)
+            notes = self.make_room(notes, step, {key for key, _, _ in drawn}, sampling)
             notes += [Note(step, key + LOWEST_KEY, bin_, length) for key, bin_, length in drawn]
             self.begin(drawn)
         return Measure(self.past.meter, tuple(notes))
 
     def make_room(
-        self, notes: list[Note], step: int, drawn: list[tuple[int, int, int]], limit: int
+        self, notes: list[Note], step: int, new: set[int], sampling: Sampling
     ) -> list[Note]:
-        """The oldest of what sounds ends now, until the new notes fit under the limit."""
-        new = {key for key, _, _ in drawn}
-        sounding = [k for k in self.history.held.nonzero().flatten().tolist() if k not in new]
-        sounding.sort(key=lambda key: (-self.age.get(key, 0), -key))
-        for key in sounding[: max(0, len(sounding) + len(new) - limit) if new else 0]:
+        """Keys struck again end now, and the oldest of the others until all fit the limit."""
+        if not new:
+            return notes
+        sounding = self.history.held.nonzero().flatten().tolist()
+        others = sorted(set(sounding) - new, key=lambda key: (-self.age.get(key, 0), -key))
+        surplus = max(0, len(others) + len(new) - sampling.max_polyphony)
+        for key in [*(set(sounding) & new), *others[:surplus]]:
+            self.has_cut = True
             self.history.silence(key)
             notes = [_ended(n, step) if n.pitch == key + LOWEST_KEY else n for n in notes]
         return notes

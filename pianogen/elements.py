@@ -1,0 +1,136 @@
+"""The figures this design was published with, in their own definition: element by element.
+
+Everything is one step ahead: what a step is predicted from is the true music before it. The
+elements are those of a (steps x 128) roll of what sounds. What was struck before sounds on for
+its true length, so a prediction can only be wrong in what it lets begin; silence alone predicts
+that nothing sounds. Most elements are silent, so that the first and third figure are high, or
+low, for anyone; the others are there to tell who knows something.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pianogen.baselines import Sums, Unigram
+from pianogen.grid import KEYS, PITCHES, VELOCITY_BINS, bin_to_velocity
+from pianogen.windowed import LOUDEST, RHYTHMS, Bools, Floats, Ints, Windowed, until_next
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What is expected of some windows, each step from what came before it.
+
+    onset: (B, T, 88) what begins. velocity: (B, T, 88) how loud that is, 0..1, elsewhere
+    ignored. rhythm: (B, T) steps to the next onset, 0..31. touch: (N,) the velocity expected of
+    each true note, 0..1. holds: whether what was struck before sounds on.
+    """
+
+    onset: Bools
+    velocity: Floats
+    rhythm: Ints
+    touch: Floats
+    holds: bool = True
+
+
+def element_sums(windows: Windowed, prediction: Prediction) -> Sums:
+    """Sums over windows, for `published`."""
+    onset, held = windows.onsets(), windows.held()
+    velocity = np.where(onset, windows.roll(windows.loudness), held)
+    kept = held if prediction.holds else np.zeros_like(held)
+    expected = np.where(prediction.onset, prediction.velocity, kept)
+    sounds, guessed = onset | (held > 0), prediction.onset | (kept > 0)
+    rhythm, known = until_next(onset.any(axis=2))
+    wrong_touch = np.abs(prediction.touch - windows.loudness)
+    played = windows.weight[windows.window] == 1
+    beyond = onset.shape[0] * onset.shape[1] * (PITCHES - KEYS)  # off the piano: always silent
+    return {
+        "elements": float(onset.size + beyond),
+        "right": float((sounds == guessed).sum() + beyond),
+        "velocity": float(np.abs(expected - velocity).sum()),
+        "steps": float(known.sum()),
+        "aligned": float((prediction.rhythm == rhythm)[known].sum()),
+        "hits": float((onset & prediction.onset).sum()),
+        "onsets": float(onset.sum()),
+        "guesses": float(prediction.onset.sum()),
+        "touch": float(wrong_touch.sum()),
+        "played": float(played.sum()),
+        "touch_played": float(wrong_touch[played].sum()),
+    }
+
+
+def published(sums: Sums) -> dict[str, float]:
+    """The figures: shares and F1 0..1, velocities 0..1 of full."""
+    notes, played = max(sums["onsets"], 1.0), max(sums["played"], 1.0)
+    return {
+        "note accuracy": sums["right"] / sums["elements"],
+        "rhythm alignment": sums["aligned"] / max(sums["steps"], 1.0),
+        "velocity MAE, elements": sums["velocity"] / sums["elements"],
+        "velocity MAE, notes": sums["touch"] / notes,
+        "velocity MAE, played notes": sums["touch_played"] / played,
+        "onset F1": 2 * sums["hits"] / max(sums["onsets"] + sums["guesses"], 1.0),
+    }
+
+
+def silent(windows: Windowed, *, holds: bool) -> Prediction:
+    """Nothing begins any more; what was struck before sounds on, or not."""
+    nothing = np.zeros(windows.shape, np.bool_)
+    return Prediction(
+        nothing,
+        np.zeros(windows.shape),
+        np.full(windows.shape[:2], RHYTHMS - 1),
+        np.zeros(len(windows.key)),
+        holds,
+    )
+
+
+def by_unigram(windows: Windowed, unigram: Unigram) -> Prediction:
+    """The likeliest by place in the measure: an onset where its chance is over half, then the
+    likeliest number of the likeliest keys, at the median velocity."""
+    chance = unigram.of_steps(windows)
+    keys = np.argsort(-unigram.odds, kind="stable")[: int(unigram.counts.argmax())]
+    onset = np.zeros(windows.shape, np.bool_)
+    onset[..., keys] = (chance > 0.5)[..., None]
+    velocity = float(median_velocity(unigram.velocity))
+    rhythm = _likeliest_rhythm(unigram.chances(windows.steps))
+    return Prediction(
+        onset,
+        np.full(windows.shape, velocity),
+        np.broadcast_to(np.tile(rhythm, windows.measures), windows.shape[:2]),
+        np.full(len(windows.key), velocity),
+    )
+
+
+def by_repeat(windows: Windowed, unigram: Unigram) -> Prediction:
+    """What began at the same place a measure ago begins again, as loud; in a window's first
+    measure, and where a note was not there a measure ago, as the unigram has it."""
+    fallback = by_unigram(windows, unigram)
+    onset = windows.onsets()
+    before = windows.a_measure_ago(onset)
+    velocity = windows.a_measure_ago(windows.roll(windows.loudness))
+    first = np.arange(windows.shape[1]) < windows.steps
+    coming, known = until_next(onset.any(axis=2))
+    here = np.minimum(windows.steps, RHYTHMS)  # the same measure over and over
+    again = windows.a_measure_ago(np.where(known & (coming < here), coming, RHYTHMS - 1))
+    return Prediction(
+        np.where(first[:, None], fallback.onset, before),
+        np.where(before, velocity, fallback.velocity),
+        np.where(first, fallback.rhythm, again),
+        np.where(before, velocity, fallback.velocity)[windows.where],
+    )
+
+
+def median_velocity(chances: Floats) -> Floats:
+    """The median (0..1) of chances of velocity bins, (..., 32)."""
+    bins = (chances.cumsum(axis=-1) < 0.5).sum(axis=-1).clip(max=VELOCITY_BINS - 1)
+    return np.asarray(bin_to_velocity(bins) / LOUDEST)
+
+
+def _likeliest_rhythm(chances: Floats) -> Ints:
+    """(S,) the likeliest steps to the next onset, 0..31, from each place in the measure."""
+    S = len(chances)
+    ahead = chances[(np.arange(S)[:, None] + np.arange(RHYTHMS)) % S]
+    ahead[:, -1] = 1  # 31 and more: all that is left
+    none_yet = np.cumprod(np.concatenate([np.ones((S, 1)), 1 - ahead[:, :-1]], axis=1), axis=1)
+    return np.asarray((ahead * none_yet).argmax(axis=1))
