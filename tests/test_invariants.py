@@ -58,30 +58,31 @@ def at(event: Event, time: float) -> Any:
     return type(event)(**{**values, "time": time})
 
 
+mostly = st.integers(0, 4).map(bool)
+
+
 @st.composite
 def performances(draw: st.DrawFn) -> list[Event]:
-    """A clock with holes in it, a few phrases, and anything at all in between."""
-    bpm = draw(st.sampled_from([40, 120, 333]))
-    length = draw(st.integers(1, 12)) * 60 * 4 / bpm
+    """Phrases over a clock, which may be missing or have a hole, and anything at all in between."""
+    bpm = draw(st.sampled_from([120, 40, 333]))
+    measures = draw(st.integers(4, 10))
+    length = measures * 240 / bpm
     period = 2.5 / bpm
-    hole = draw(st.floats(0, length)), draw(st.floats(0, 2))
-    events: list[Event] = [Start(0.0)] if draw(st.booleans()) else []
-    events += [
-        Tick(n * period)
-        for n in range(int(length / period))
-        if not hole[0] < n * period < hole[0] + hole[1]
-    ]
-    if draw(st.booleans()):
-        events = []
-    for begin in draw(st.lists(st.floats(0, length), max_size=3)):
-        events += play("| c4 d4+e4 f4 - |", bpm=bpm, begin=begin)
+    gap = draw(st.floats(0, length)), 0.0 if draw(mostly) else draw(st.floats(0, 2))
+    events: list[Event] = []
+    if draw(mostly):
+        events = [Start(0.0)] if draw(mostly) else []
+        times = [n * period for n in range(measures * 96)]
+        events += [Tick(time) for time in times if not gap[0] < time < sum(gap)]
+    for begin in draw(st.lists(st.integers(0, measures * 8), min_size=1, max_size=3)):
+        events += play("| c4 d4+e4 f4 - |", bpm=bpm, begin=begin * length / measures / 8)
     storm = st.tuples(happenings, st.floats(0, length))
-    events += [at(event, time) for event, time in draw(st.lists(storm, max_size=25))]
+    events += [at(event, time) for event, time in draw(st.lists(storm, max_size=12))]
     return sorted(events, key=lambda event: event.time)
 
 
 notes = st.builds(Note, st.integers(0, 31), pitches, st.integers(0, 31), st.integers(1, 255))
-plans = st.lists(notes, max_size=12).map(lambda drawn: Measure(Meter(), tuple(drawn)))
+plans = st.lists(notes, min_size=3, max_size=12).map(lambda drawn: Measure(Meter(), tuple(drawn)))
 delays = st.sampled_from([0.0, 0.01, 0.3, 3.0])
 
 

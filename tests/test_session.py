@@ -284,6 +284,14 @@ def test_a_lost_model_ends_its_answer_and_a_new_one_plays_again() -> None:
     p.assert_whole()
 
 
+def test_a_plan_of_an_answer_that_was_broken_off_is_never_played() -> None:
+    delays = iter([0.0, 0.0, 9.0, 9.0, 9.0])
+    again = [NoteOn(at(9.3), 0, 50, 80), NoteOff(at(9.5), 0, 50)]
+    p = perform(clock(24) + play(TWO) + again, delay=lambda ask: next(delays), until=at(23))
+    assert p.notes() == [(8, 84), (9, 86)]  # the plan for 12 was ready, but of another context
+    assert p.status.measures_missed == 1
+
+
 # Handing back.
 
 
