@@ -1,0 +1,64 @@
+"""The shape of the code: what may import what. Read from the source, nothing is run."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PURE = ("clock", "context", "events", "measure", "phrase", "plans", "recall", "scheduler",
+        "session", "simulation", "status", "transport", "voice")  # fmt: skip
+OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names a file imports anywhere, save under `if TYPE_CHECKING`."""
+    tree = ast.parse(path.read_text())
+    hidden = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    names = set()
+    for node in ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def test_pianogen_never_imports_bridge() -> None:
+    assert [path.name for path in sources("pianogen") if "bridge" in imported(path)] == []
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_the_core_knows_no_port_thread_or_network(name: str) -> None:
+    assert imported(ROOT / "bridge" / f"{name}.py") & OUTSIDE == set()
+
+
+def test_only_the_ports_know_the_driver() -> None:
+    users = {path.name for path in sources("bridge") if imported(path) & {"rtmidi", "mido"}}
+    assert users == {"ports.py"}
+
+
+def test_only_midi_file_knows_midi_files() -> None:
+    users = {path.name for path in sources("pianogen") if imported(path) & {"mido", "pretty_midi"}}
+    assert users == {"midi_file.py"}
+
+
+@pytest.mark.parametrize("module", ["bridge", "pianogen", "bridge.cli", "pianogen.cli"])
+def test_importing_is_light(module: str) -> None:
+    heavy = "{'torch', 'numpy', 'mido', 'rtmidi', 'rich'} & set(sys.modules)"
+    code = f"import sys, {module}; sys.exit(', '.join({heavy}) or None)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
