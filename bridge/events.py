@@ -158,8 +158,8 @@ class Send:
 class Ask:
     """Ask the model process for the measure that follows `context`.
 
-    context: the newest measures heard, both voices, of which the first has index `start` in
-    this take (those before it are as they were when last sent). Answered by a Planned with
+    context: the newest measures heard, both voices, of which the first has index `start` among
+    all that count as heard (those before it are as they were when last sent). Answered by a Planned with
     the same `plan_id`; useless after `deadline` (seconds, monotonic).
     """
 
