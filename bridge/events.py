@@ -159,8 +159,8 @@ class Ask:
     """Ask the model process for the measure that follows `context`.
 
     context: the newest measures heard, both voices, of which the first has index `start` among
-    all that count as heard (those before it are as they were when last sent). Answered by a Planned with
-    the same `plan_id`; useless after `deadline` (seconds, monotonic).
+    all that count as heard (those before it are as they were when last sent). Answered by a
+    Planned with the same `plan_id`; useless after `deadline` (seconds, monotonic).
     """
 
     plan_id: int
