@@ -177,7 +177,7 @@ class Roll:
         text = Text(no_wrap=True, overflow="crop")
         for row in range(rows):
             upper = top - 2 * row
-            label = pitch_name(upper) if upper % 12 in (0, 1) else ""
+            label = pitch_name(upper - upper % 12) if upper % 12 in (0, 1) else ""
             text.append(f"{label:>4} ", "dim")
             for run, style in _runs(columns, upper):
                 text.append(run, style)
@@ -189,8 +189,8 @@ class Roll:
         status = self.status
         if status is None:
             return "loading the model"
-        where = f"measure {status.measure}" if status.measure is not None else "stopped"
-        return f"{status.mode} | {where} | {status.tempo:.0f} bpm | preset {status.preset}"
+        where = f" | measure {status.measure}" if status.measure is not None else ""
+        return f"{status.mode}{where} | {status.tempo:.0f} bpm | preset {status.preset}"
 
 
 def _runs(columns: list[dict[int, str]], upper: int) -> Iterator[tuple[str, str]]:
