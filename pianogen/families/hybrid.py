@@ -32,7 +32,7 @@ from pianogen.families.features import (
     touch,
 )
 from pianogen.families.head import Decisions, PitchHead, TouchHead
-from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState
+from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState, lstm_step
 from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
 
 POSITION = 32  # size of the measure encoding
@@ -157,7 +157,8 @@ class Hybrid(nn.Module):
     ]:  # fmt: skip
         """(B, T, H) twice -> the decoder's state at each step (B, T, H), and the carry."""
         z = given + attended
-        h, carry = self.decoder(z, state)
+        is_one = z.shape[:2] == (1, 1) and not self.training
+        h, carry = lstm_step(self.decoder, z, state) if is_one else self.decoder(z, state)
         s = self.norm_state(h + z)
         return self.norm_out(s + self.widen(s)), carry
 
@@ -192,7 +193,8 @@ class Hybrid(nn.Module):
         number = torch.arange(K, device=given.device)[:, None]
         present = (number + torch.arange(W, device=given.device) >= W).repeat(B, 1)
         query = given.reshape(B * K, S, H)
-        attended = self.attention(query, windows.reshape(B * K, W, S, 2 * H), present)
+        around = self.attention.prepare(windows.reshape(B * K, W, S, 2 * H), present)
+        attended = self.attention(query, around)
         state, _ = self.decode(given, attended.view(B, K * S, H), None)
         return state
 

@@ -18,7 +18,7 @@ from pianogen.errors import ConfigError
 from pianogen.families.features import DURATIONS, History, key_of, touch
 from pianogen.families.head import NO_KEY, STOP
 from pianogen.families.hybrid import Hybrid, HybridConfig, chord_above
-from pianogen.families.layers import EncoderState, LSTMState
+from pianogen.families.layers import EncoderState, LSTMState, Surroundings
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
 from pianogen.sampling import Sampling
 
@@ -99,16 +99,14 @@ class _Run:
         self.rolls: list[tuple[Tensor, Tensor, Tensor]] = []  # onset, sounding, velocity a step
         self.has_cut = False  # whether a note was ended before its time
         self.place = network.places(self.steps, 0, self.steps)
-        window = network.config.window
-        memory = past.memory[-window:]
-        if memory:
-            self.memory = torch.stack(memory).unsqueeze(0)
-        else:
-            size = 2 * network.config.hidden
-            self.memory = self.place.new_zeros(1, 1, self.steps, size)
-        self.present = torch.tensor(
-            [[bool(memory)] * self.memory.shape[1]], device=self.place.device
-        )
+        self.around = self._surroundings()
+
+    def _surroundings(self) -> Surroundings:
+        memory, size = self.past.memory, 2 * self.network.config.hidden
+        if not memory:
+            memory = (self.place.new_zeros(self.steps, size),)
+        present = torch.full((1, len(memory)), bool(self.past.memory), device=self.place.device)
+        return self.network.attention.prepare(torch.stack(memory).unsqueeze(0), present)
 
     # --- one step at a time ---------------------------------------------------------------------
 
@@ -152,7 +150,7 @@ class _Run:
 
     def states(self, given: Tensor, at: int = 0) -> Tensor:
         """The decoder's states over steps at, at + 1 ..., (1, Q, H)."""
-        attended = self.network.attention(given, self.memory, self.present, at)
+        attended = self.network.attention(given, self.around, at)
         state, self.decoder = self.network.decode(given, attended, self.decoder)
         return state
 

@@ -135,35 +135,60 @@ class LocalAttention(nn.Module):
         memory: Tensor = self.key_value(encoded)
         return memory
 
-    def forward(self, query: Tensor, memory: Tensor, present: Tensor, at: int = 0) -> Tensor:
-        """Attend from Q steps to the `window` measures before them.
+    def prepare(self, memory: Tensor, present: Tensor) -> Surroundings:
+        """What a whole measure's steps attend to.
 
-        query (N, Q, H), the steps at, at + 1 ... of a measure of S; memory (N, window, S, 2H),
-        oldest first; present (N, window) whether a measure is there -> (N, Q, H).
+        memory (N, W, S, 2H), the W measures before, oldest first; present (N, W) whether a
+        measure is there.
         """
-        N, Q, H = query.shape
-        W, S = memory.shape[1:3]
-        nothing = self.nothing.flatten().to(memory.dtype).expand(N, 1, 2 * H)
-        memory = torch.cat([memory.reshape(N, W * S, 2 * H), nothing], dim=1)
-        keys, values = memory.view(N, W * S + 1, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-        queries = self.query(query).view(N, Q, self.heads, -1).transpose(1, 2)
-        bias = self._bias(Q, (W, S), at, query.device)
+        N, W, S, H2 = memory.shape
+        nothing = self.nothing.flatten().to(memory.dtype).expand(N, 1, H2)
+        rows = torch.cat([memory.reshape(N, W * S, H2), nothing], dim=1)
+        keys, values = rows.view(N, W * S + 1, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         hidden = torch.zeros_like(present, dtype=torch.float32).masked_fill(~present, -1e4)
         hidden = F.pad(hidden.repeat_interleave(S, dim=1), (0, 1))
+        bias = self._bias(W, S, memory.device) + hidden[:, None, None, :]
+        return Surroundings(keys, values, bias)
+
+    def _bias(self, W: int, S: int, device: torch.device) -> Tensor:  # noqa: N803
+        place = torch.arange(S, device=device)
+        offset = place[:, None] - place + self.longest - 1
+        places = self.bias[:, self.window - W :, offset]  # (heads, W, S, S)
+        return F.pad(places.transpose(1, 2).flatten(start_dim=2), (0, 1))
+
+    def forward(self, query: Tensor, around: Surroundings, at: int = 0) -> Tensor:
+        """query (N, Q, H), the steps at .. at + Q - 1 of a measure -> (N, Q, H)."""
+        N, Q, H = query.shape
+        queries = self.query(query).view(N, Q, self.heads, -1).transpose(1, 2)
         attended = F.scaled_dot_product_attention(
             queries,
-            keys,
-            values,
-            attn_mask=(bias + hidden[:, None, None, :]).to(queries.dtype),
+            around.keys,
+            around.values,
+            attn_mask=around.bias[:, :, at : at + Q].to(queries.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
         result: Tensor = self.out(attended.transpose(1, 2).reshape(N, Q, H))
         return result
 
-    def _bias(self, queries: int, keys: tuple[int, int], at: int, device: torch.device) -> Tensor:
-        W, S = keys
-        offset = torch.arange(at, at + queries, device=device)[:, None] - torch.arange(
-            S, device=device
-        )
-        places = self.bias[:, self.window - W :, offset + self.longest - 1]  # (heads, W, Q, S)
-        return F.pad(places.transpose(1, 2).flatten(start_dim=2), (0, 1))
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Keys and values (N, heads, W * S + 1, H / heads) and biases (N, heads, S, W * S + 1)."""
+
+    keys: Tensor
+    values: Tensor
+    bias: Tensor
+
+
+def lstm_step(lstm: nn.LSTM, x: Tensor, state: LSTMState | None) -> tuple[Tensor, LSTMState]:
+    """One step of a one-layer LSTM, (1, 1, C) -> (1, 1, H): what `lstm` gives, without the cost
+    of packing its weights anew at each call."""
+    input_weight, state_weight, input_bias, state_bias = lstm.all_weights[0]
+    if state is None:
+        state = (x.new_zeros(1, 1, lstm.hidden_size), x.new_zeros(1, 1, lstm.hidden_size))
+    h, c = state
+    gates = F.linear(x, input_weight, input_bias) + F.linear(h, state_weight, state_bias)
+    enter, forget, cell, leave = gates.chunk(4, dim=-1)
+    c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(cell)
+    h = torch.sigmoid(leave) * torch.tanh(c)
+    return h, (h, c)

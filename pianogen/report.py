@@ -1,0 +1,95 @@
+"""Figures as a table to read and as JSON to keep."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pianogen.checkpoint import write_whole
+from pianogen.metrics import Estimate
+
+LABEL, CELL = 29, 14  # characters
+
+Figure = float | Estimate
+Columns = Mapping[str, Mapping[str, Figure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Figures side by side. columns: who, then what. notes: what must be said of them."""
+
+    title: str
+    columns: Columns
+    notes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        rows = dict.fromkeys(row for column in self.columns.values() for row in column)
+        head = " " * LABEL + "".join(f"{who:>{CELL}}" for who in self.columns)
+        lines = [
+            f"{row:<{LABEL}}"
+            + "".join(f"{_cell(column.get(row)):>{CELL}}" for column in self.columns.values())
+            for row in rows
+        ]
+        return "\n".join([self.title, *(f"  {note}" for note in self.notes), "", head, *lines])
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an evaluation found. about: what was evaluated, on what, how; the same seed gives
+    the same tables. ms_per_measure: how long playing took, in milliseconds a measure."""
+
+    about: Mapping[str, Any]
+    tables: Mapping[str, Table]
+    ms_per_measure: float
+
+    def __str__(self) -> str:
+        about = "\n".join(f"{name}: {value}" for name, value in self.about.items())
+        tables = "\n\n".join(str(table) for table in self.tables.values())
+        return f"{about}\nspeed: {self.ms_per_measure:.0f} ms a measure played\n\n{tables}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values; what is not known is null, what has no bound "infinite"."""
+        tables = {
+            name: {who: {row: _plain(f) for row, f in column.items()} for who, column in t.columns.items()}
+            for name, t in self.tables.items()
+        }  # fmt: skip
+        return {**self.about, "ms_per_measure": self.ms_per_measure, **tables}
+
+    def write_json(self, path: Path) -> None:
+        """Write it whole."""
+        write_whole(path, (json.dumps(self.as_dict(), indent=1) + "\n").encode())
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    if isinstance(figure, Estimate):
+        return f"{_number(figure.mean)}{_spread(figure)}"
+    return _number(figure)
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "infinite"
+    return f"{value:.1f}" if abs(value) >= 20 else f"{value:.{3 if abs(value) >= 0.1 else 4}f}"
+
+
+def _spread(figure: Estimate) -> str:
+    half = (figure.high - figure.low) / 2
+    if math.isnan(half):
+        return ""
+    return f"±{half:.1f}" if half >= 1 else f"±{half:.2f}".replace("0.", ".")
+
+
+def _plain(figure: Figure) -> Any:
+    if isinstance(figure, Estimate):
+        return {name: _plain(value) for name, value in asdict(figure).items()}
+    if math.isnan(figure):
+        return None
+    return "infinite" if math.isinf(figure) else figure
