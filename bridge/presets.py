@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import PresetError
+from pianogen.presets import find_presets
 from pianogen.sampling import Sampling
 
 DEFAULT_CHECKPOINT = "default"
@@ -68,13 +69,6 @@ class Preset(BaseModel):
             low_pitch=self.low_pitch,
             high_pitch=self.high_pitch,
         )
-
-
-def find_presets() -> Path:
-    """The folder of the presets that come with the package: installed, or in the checkout."""
-    here = Path(__file__).resolve().parent
-    packaged = here / "_presets"
-    return packaged if packaged.is_dir() else here.parent / "presets"
 
 
 def load_presets(folder: Path | None = None) -> tuple[Preset, ...]:

@@ -82,6 +82,14 @@ def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) ->
     return Checkpoint(metadata["family"], json.loads(metadata["config"]), weights, extra)
 
 
+def export(path: str | Path, out: Path, *, licence: str, attribution: str) -> None:
+    """Write a checkpoint to be passed on: at half precision, with its licence and credits."""
+    checkpoint = load(path)
+    halved = {k: w.half() if w.is_floating_point() else w for k, w in checkpoint.weights.items()}
+    extra = {**checkpoint.extra, "licence": licence, "attribution": attribution}
+    save(out, Checkpoint(checkpoint.family, checkpoint.config, halved, extra))
+
+
 def resolve(path: str | Path) -> Path:
     """The file a preset or command line names; raises CheckpointError where there is none."""
     file = DEFAULT if str(path) == "default" else Path(path)

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pianogen", description="Piano continuations, offline.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_prepare, _add_train, _add_evaluate, _add_continue, _add_generate):
+    for add in (_add_prepare, _add_train, _add_evaluate, _add_continue, _add_generate, _add_export):
         add(commands)
     return parser
 
@@ -204,6 +204,25 @@ def _generate(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     notes = sum(len(m.notes) for m in music)
     print(f"{arguments.out}: {len(music)} measures of {meter}, {notes} notes")
+    return 0
+
+
+def _add_export(commands: _Commands) -> None:
+    parser = commands.add_parser("export", help="a trained checkpoint, to be passed on")
+    parser.add_argument("checkpoint", type=Path, metavar="RUN")
+    parser.add_argument("out", type=Path, metavar="OUT.safetensors")
+    parser.add_argument("--licence", required=True, help="of the weights, such as CC-BY-SA-4.0")
+    parser.add_argument("--attribution", required=True, type=Path, metavar="FILE",
+                        help="a text with the credits the training data asks for")  # fmt: skip
+    parser.set_defaults(run=_export)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from pianogen.checkpoint import export
+
+    credits_ = arguments.attribution.read_text(encoding="utf-8")
+    export(arguments.checkpoint, arguments.out, licence=arguments.licence, attribution=credits_)
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB, {arguments.licence}")
     return 0
 
 

@@ -92,8 +92,9 @@ def play(voice: Continuation, contexts: Iterable[Context], sampling: Sampling, s
 
 
 def rivals(
-    contexts: Sequence[Context], unigram: Unigram, most: int, seed: int
-) -> dict[str, tuple[Music | None, ...]]:
+    contexts: Sequence[Context], elsewhere: Sequence[Context], unigram: Unigram, most: int,
+    seed: int,
+) -> dict[str, tuple[Music | None, ...]]:  # fmt: skip
     """What the others make of every context; chance is held to the polyphony of the model."""
     rng = np.random.default_rng((seed, 2))
 
@@ -108,14 +109,14 @@ def rivals(
         "unigram": by_chance,
     }
     made = {name: tuple(answer(c) for c in contexts) for name, answer in answers.items()}
-    return {REAL: made.pop(REAL), "another piece": tuple(_elsewhere(contexts)), **made}
+    others = tuple(_another(context, elsewhere, i) for i, context in enumerate(contexts))
+    return {REAL: made.pop(REAL), "another piece": others, **made}
 
 
-def _elsewhere(contexts: Sequence[Context]) -> Iterable[Music | None]:
-    """For each context what really follows at the next one of other music in its meter."""
-    for index, context in enumerate(contexts):
-        others = (*contexts[index + 1 :], *contexts[:index])
-        yield next((other.real for other in others if _fits(context, other)), None)
+def _another(context: Context, elsewhere: Sequence[Context], index: int) -> Music | None:
+    """What really follows at the next place with other music in the context's meter."""
+    others = (*elsewhere[index + 1 :], *elsewhere[:index])
+    return next((other.real for other in others if _fits(context, other)), None)
 
 
 def _fits(context: Context, other: Context) -> bool:

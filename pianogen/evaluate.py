@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +19,23 @@ import torch
 
 from pianogen.baselines import Repeat, Sums, Unigram, nats_a_note, total
 from pianogen.checkpoint import load_continuation, resolve
-from pianogen.comparison import ANSWERED, HEARD, REAL, Context, compare, find_contexts, play, rivals
+from pianogen.comparison import (
+    ANSWERED,
+    HEARD,
+    REAL,
+    Context,
+    Music,
+    compare,
+    find_contexts,
+    play,
+    rivals,
+)
 from pianogen.dataset import Windows
 from pianogen.elements import by_repeat, by_unigram, element_sums, published, silent
 from pianogen.errors import CheckpointError
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
-from pianogen.report import Report, Table
+from pianogen.report import Figure, Report, Table
 from pianogen.sampling import Sampling
 from pianogen.shards import Shard
 from pianogen.teacher_forcing import read
@@ -53,6 +63,7 @@ ELEMENT_NOTES = (
 OVERLAP_NOTES = (
     "Share of its histogram that a continuation has in common with the real one, 0..1, mean of",
     "the contexts with its 95 % interval; below, histograms of all contexts poured together.",
+    "Another piece: what really follows elsewhere, in other music of the same meter.",
 )
 ALONE_NOTES = (
     "Means over contexts with their 95 % intervals. The key is estimated from what was heard;",
@@ -78,7 +89,9 @@ def evaluate(
     forced, counted = _teacher_forced(voice.network, held_out, batches, unigram, repeat)
     places = find_contexts(held_out, contexts, seed)
     played = play(voice, _told(places, len(places), "continuations"), sampling, seed)
-    answers = rivals(places, unigram, sampling.max_polyphony, seed)
+    answers = rivals(
+        places, find_contexts(held_out, contexts, seed + 1), unigram, sampling.max_polyphony, seed
+    )
     order = {REAL: answers.pop(REAL), MODEL: played.answers, **answers}
     notes = sum(len(m.notes) for answer in played.answers for m in answer)
     about = {
@@ -142,10 +155,12 @@ def _teacher_forced(
     }, counted
 
 
-def _continued(places: tuple[Context, ...], answers: dict[str, Any], seed: int) -> dict[str, Table]:
+def _continued(
+    places: tuple[Context, ...], answers: Mapping[str, Sequence[Music | None]], seed: int
+) -> dict[str, Table]:
     """The tables of continuations, a column for each who answered."""
     compared = {who: compare(places, music, seed) for who, music in answers.items()}
-    overlaps = {
+    overlaps: dict[str, dict[str, Figure]] = {
         who: {**c.by_context, **{f"{name}, pooled": value for name, value in c.pooled.items()}}
         for who, c in compared.items()
     }

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pianogen.checkpoint import write_whole
+from pianogen.files import write_whole
 from pianogen.metrics import Estimate
 
 LABEL, CELL = 29, 14  # characters
@@ -36,6 +36,13 @@ class Table:
         ]
         return "\n".join([self.title, *(f"  {note}" for note in self.notes), "", head, *lines])
 
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """The figures as plain values: who, then what."""
+        return {
+            who: {row: _plain(figure) for row, figure in column.items()}
+            for who, column in self.columns.items()
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -53,10 +60,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values; what is not known is null, what has no bound "infinite"."""
-        tables = {
-            name: {who: {row: _plain(f) for row, f in column.items()} for who, column in t.columns.items()}
-            for name, t in self.tables.items()
-        }  # fmt: skip
+        tables = {name: table.as_dict() for name, table in self.tables.items()}
         return {**self.about, "ms_per_measure": self.ms_per_measure, **tables}
 
     def write_json(self, path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from pianogen import train as training
 from pianogen.checkpoint import load, load_continuation
+from pianogen.cli import main
 from pianogen.dataset import NO_AUGMENTATION, Augmentation, Windows, runs_of
 from pianogen.errors import CheckpointError, ConfigError, DataError
 from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, Measure, Meter, Note
@@ -76,6 +77,21 @@ def test_training_lowers_the_loss_and_the_checkpoint_plays(data: Path, tmp_path:
     voice = load_continuation(tmp_path)
     voice.listen(Measure(Meter(), (Note(0, 60, 12, 8),)))
     assert voice.answer(Sampling(), 0).meter == Meter()
+
+
+def test_an_exported_checkpoint_is_half_as_large_and_says_what_it_is(
+    data: Path, tmp_path: Path
+) -> None:
+    train(data, tmp_path, replace(CONFIG, steps=3))
+    out, credits_ = tmp_path / "out.safetensors", tmp_path / "credits.md"
+    credits_.write_text("by everybody")
+    how = ["--licence", "CC0-1.0", "--attribution", str(credits_)]
+    assert main(["export", str(tmp_path), str(out), *how]) == 0
+    exported = load(out)
+    assert exported.extra["licence"] == "CC0-1.0"
+    assert exported.extra["attribution"] == "by everybody"
+    assert out.stat().st_size < 0.6 * (tmp_path / "best.safetensors").stat().st_size
+    assert load_continuation(out).answer(Sampling(), 1).meter == Meter()
 
 
 def test_a_run_is_not_written_over(data: Path, tmp_path: Path) -> None:
