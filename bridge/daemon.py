@@ -163,6 +163,7 @@ class Daemon:
         match event:
             case ModelReady():
                 self.was_ready = True
+                log.info("%s", self._performer.introduce())
             case ModelLost() if not self.was_ready and self._performer.failure:
                 raise ModelError(f"the model cannot be loaded: {self._performer.failure}")
             case Quit():

@@ -69,7 +69,7 @@ class Performer:
     ) -> None:
         self.figures = PlanFigures()
         self.failure: str | None = None  # why the process could not serve, where it said so
-        self.device = ""
+        self.ready: Ready | None = None
         self._setup = Setup(tuple(checkpoints), device, factory)
         self._queue = queue
         self._asked: dict[int, float] = {}  # plan_id: when
@@ -82,6 +82,22 @@ class Performer:
     def pid(self) -> int | None:
         """The model process, where it runs."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def device(self) -> str:
+        """Where the model runs, cpu or cuda; empty before it does."""
+        return self.ready.device if self.ready is not None else ""
+
+    def introduce(self) -> str:
+        """A line for people, once it is ready."""
+        if self.ready is None:
+            return "model not ready"
+        asked = self._setup.device
+        instead = f" ({asked} is not available)" if asked not in ("auto", self.device) else ""
+        return (
+            f"model ready on {self.device}{instead} after {self.ready.load_s:.1f} s, "
+            f"first answer in {self.ready.warm_ms:.0f} ms"
+        )
 
     def start(self) -> None:
         """Start the process; ModelReady follows on the queue when it can answer."""
@@ -172,13 +188,7 @@ class Performer:
         now = perf_counter()
         match word:
             case Ready():
-                self.device, self.failure = word.device, None
-                log.info(
-                    "model ready on %s after %.1f s (first answer %.0f ms)",
-                    word.device,
-                    word.load_s,
-                    word.warm_ms,
-                )
+                self.ready, self.failure = word, None
                 self._queue.put(ModelReady(now))
             case Failed():
                 self.failure = word.text

@@ -262,7 +262,10 @@ def _stem(name: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what the drivers write to stderr by themselves off the terminal."""
+    """Keep what the drivers write to stderr by themselves off the terminal.
+
+    All of the process is quiet meanwhile: at the start only, and no other thread logs then.
+    """
     try:
         stderr = os.dup(2)
     except OSError:  # there is no stderr to be quiet on
