@@ -18,29 +18,10 @@ import numpy as np
 
 from pianogen.families.features import DURATIONS
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
+from pianogen.nats import Sums, note_sums
 from pianogen.windowed import Bools, Floats, Ints, Windowed
 
-Sums = dict[str, float]
 SURE = 0.999  # no repetition is certain
-
-
-def note_sums(
-    windows: Windowed, *, note: float, onset: float, velocity: Floats, duration: float
-) -> Sums:
-    """Sums of nats over windows of music, and what they are to be divided by."""
-    weight = windows.weight[windows.window]
-    played = weight == 1
-    return {
-        "note": note,
-        "onset": onset,
-        "velocity": float((velocity * weight).sum()),
-        "velocity_weight": float(weight.sum()),
-        "velocity_played": float(velocity[played].sum()),
-        "played": float(played.sum()),
-        "duration": duration,
-        "notes": float(len(windows.key)),
-        "steps": float(windows.shape[0] * windows.shape[1]),
-    }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +45,7 @@ class Unigram:
         """Shares in the music, each with a little added so that nothing is impossible."""
         onset: dict[int, Floats] = {}
         measures: dict[int, int] = {}
-        counts, keys = np.ones(KEYS + 1), np.zeros(KEYS)
+        counts, keys = np.full(KEYS + 1, 0.01), np.zeros(KEYS)
         velocity, duration = np.ones(VELOCITY_BINS), np.ones(len(DURATIONS))
         for windows in music:
             S = windows.steps
@@ -273,29 +254,3 @@ def _evidence(unigram: Unigram, windows: Windowed) -> dict[str, Evidence]:
 def _of_notes(windows: Windowed, values: Ints, chances: Floats, weight: Floats) -> Evidence:
     before = windows.a_measure_ago(windows.roll(values, -1), -1)[windows.where]
     return Evidence(chances[values], before >= 0, before == values, weight)
-
-
-def total(parts: Iterable[Sums]) -> Sums:
-    """Sums of sums."""
-    whole: Sums = {}
-    for part in parts:
-        for name, value in part.items():
-            whole[name] = whole.get(name, 0.0) + value
-    return whole
-
-
-def nats_a_note(sums: Sums) -> dict[str, float]:
-    """Figures in nats a note; velocity weighted as in training, and where it was played."""
-    notes = max(sums["notes"], 1.0)
-    return {
-        "pitch and timing": (sums["note"] + sums["onset"]) / notes,
-        "  pitch": sums["note"] / notes,
-        "  timing": sums["onset"] / notes,
-        "velocity, weighted": _ratio(sums["velocity"], sums["velocity_weight"]),
-        "velocity, where played": _ratio(sums["velocity_played"], sums["played"]),
-        "duration": sums["duration"] / notes,
-    }
-
-
-def _ratio(a: float, b: float) -> float:
-    return a / b if b else float("nan")

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pianogen.baselines import Sums, Unigram
+from pianogen.baselines import Unigram
 from pianogen.grid import KEYS, PITCHES, VELOCITY_BINS, bin_to_velocity
+from pianogen.nats import Sums
 from pianogen.windowed import LOUDEST, RHYTHMS, Bools, Floats, Ints, Windowed, until_next
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from pianogen.baselines import Repeat, Sums, Unigram, nats_a_note, total
+from pianogen.baselines import Repeat, Unigram
 from pianogen.checkpoint import load_continuation, resolve
 from pianogen.comparison import (
     ANSWERED,
@@ -35,6 +35,7 @@ from pianogen.elements import by_repeat, by_unigram, element_sums, published, si
 from pianogen.errors import CheckpointError
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
+from pianogen.nats import Sums, nats_a_note, total
 from pianogen.report import Figure, Report, Table
 from pianogen.sampling import Sampling
 from pianogen.shards import Shard

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pianogen.errors import ConfigError
 from pianogen.files import write_whole
 from pianogen.metrics import Estimate
 
-LABEL, CELL = 29, 14  # characters
+WIDTH, LABEL, CELL = 113, 29, 14  # characters
 
 Figure = float | Estimate
 Columns = Mapping[str, Mapping[str, Figure]]
@@ -54,7 +56,7 @@ class Report:
     ms_per_measure: float
 
     def __str__(self) -> str:
-        about = "\n".join(f"{name}: {value}" for name, value in self.about.items())
+        about = "\n".join(_said(name, value) for name, value in self.about.items())
         tables = "\n\n".join(str(table) for table in self.tables.values())
         return f"{about}\nspeed: {self.ms_per_measure:.0f} ms a measure played\n\n{tables}"
 
@@ -64,8 +66,17 @@ class Report:
         return {**self.about, "ms_per_measure": self.ms_per_measure, **tables}
 
     def write_json(self, path: Path) -> None:
-        """Write it whole."""
-        write_whole(path, (json.dumps(self.as_dict(), indent=1) + "\n").encode())
+        """Write it whole; raises ConfigError where that fails."""
+        try:
+            write_whole(path, (json.dumps(self.as_dict(), indent=1) + "\n").encode())
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _said(name: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{part.replace('_', ' ')} {n}" for part, n in value.items())
+    return textwrap.fill(f"{name}: {value}", WIDTH, subsequent_indent="  ")
 
 
 def _cell(figure: Figure | None) -> str:

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pianogen.baselines import Sums, note_sums
 from pianogen.dataset import Batch
 from pianogen.elements import Prediction, median_velocity
 from pianogen.families.features import Features, touch
 from pianogen.families.head import NO_KEY, STOP, Decisions
 from pianogen.families.hybrid import Hybrid, chord_above
 from pianogen.grid import KEYS
+from pianogen.nats import Sums, note_sums
 from pianogen.windowed import Floats, Windowed
 
 MOST_AT_ONCE = 16  # notes predicted to begin on one step

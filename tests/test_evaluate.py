@@ -1,0 +1,175 @@
+"""An evaluation from end to end, on a little music and a little untrained network."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pianogen.checkpoint import Checkpoint, save
+from pianogen.comparison import find_contexts
+from pianogen.dataset import Windows
+from pianogen.errors import ConfigError, DataError
+from pianogen.evaluate import evaluate
+from pianogen.families.hybrid import Hybrid, HybridConfig
+from pianogen.grid import Measure, Meter
+from pianogen.nats import nats_a_note
+from pianogen.report import Report
+from pianogen.sampling import Sampling
+from pianogen.shards import Shard
+from pianogen.teacher_forcing import read
+from pianogen.train import add_losses, nats
+from pianogen.windowed import Windowed
+from tests.made import C_MAJOR, line, measure, prepared
+
+SMALL = HybridConfig(
+    conv=8, onset_branch=8, hidden=16, heads=2, window=2, channels=4, width=5, touch=8
+)
+MUSIC = [line([p + shift for p in C_MAJOR]) for shift in (0, 5, 7, 0)] * 4
+CHORDS = [measure((0, p, 20, 16) for p in (60, 64, 67)), line([67, 65, 64, 62], every=8)] * 8
+WALTZ = [measure([(0, 48, 12, 8), (8, 64, 9, 8), (16, 64, 9, 8)], Meter(3, 4))] * 16
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder; what would be the test split's arrays is not there at all."""
+    folder = prepared(
+        tmp_path_factory.mktemp("data"),
+        {
+            ("a", "train"): MUSIC, ("b", "train"): WALTZ,
+            ("c", "validation"): CHORDS, ("d", "validation"): MUSIC[2:], ("e", "validation"): WALTZ,
+            ("e-voice", "validation"): WALTZ, ("f", "test"): MUSIC,
+        },
+    )  # fmt: skip
+    for array in folder.glob("test.*.npy"):
+        array.unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network() -> Hybrid:
+    torch.manual_seed(0)
+    return Hybrid(SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, network: Hybrid) -> str:
+    path = tmp_path_factory.mktemp("run") / "small.safetensors"
+    save(path, Checkpoint("hybrid", asdict(SMALL), network.state_dict()))
+    return str(path)
+
+
+def run(data: Path, checkpoint: str, seed: int = 0) -> Report:
+    return evaluate(
+        data, "validation", checkpoint=checkpoint, sampling=Sampling(), contexts=4, seed=seed
+    )
+
+
+@pytest.fixture(scope="module")
+def report(data: Path, checkpoint: str) -> Report:
+    return run(data, checkpoint)
+
+
+def test_the_same_seed_gives_the_same_report(data: Path, checkpoint: str, report: Report) -> None:
+    again, other = run(data, checkpoint).as_dict(), run(data, checkpoint, seed=1).as_dict()
+    once = report.as_dict()
+    for figures in (once, again, other):
+        assert figures.pop("ms_per_measure") > 0
+    assert once == again
+    assert once["continuations"] != other["continuations"]
+
+
+def test_every_figure_stands_beside_its_baselines(report: Report) -> None:
+    figures = report.as_dict()
+    assert {"model", "silence", "repeat", "unigram"} <= set(figures["nats"])
+    assert {"model", "silence", "repeat", "unigram"} <= set(figures["elements"])
+    assert {"real", "model", "another piece", "repeat", "silence", "unigram"} == set(
+        figures["overlaps"]
+    )
+    assert figures["nats"]["silence"]["pitch and timing"] == "infinite"
+    assert set(figures["elements"]["model"]) == set(figures["elements"]["silence"])
+
+
+def test_the_real_continuation_is_like_itself(report: Report) -> None:
+    for figure in report.as_dict()["overlaps"]["real"].values():
+        assert (figure["mean"] if isinstance(figure, dict) else figure) == pytest.approx(1)
+
+
+def test_the_report_reads_as_a_table(report: Report) -> None:
+    text = str(report)
+    assert "note accuracy" in text
+    assert "ms a measure" in text
+    assert "nan" not in text
+    assert max(map(len, text.splitlines())) <= 113
+
+
+def test_the_report_is_written_as_json(report: Report, tmp_path: Path) -> None:
+    report.write_json(tmp_path / "new" / "figures.json")
+    assert json.loads((tmp_path / "new" / "figures.json").read_text()) == report.as_dict()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        report.write_json(tmp_path / "new" / "figures.json" / "below.json")
+
+
+def test_nats_are_those_that_training_counts(data: Path, network: Hybrid) -> None:
+    for batch in Windows(Shard.open(data, "validation"), steps=4096).every():
+        sums: dict[str, float] = {}
+        with torch.inference_mode():
+            add_losses(sums, network.losses(batch.notes, batch.velocity_weight))
+        counted = nats(sums)
+        mine = nats_a_note(read(network, batch, Windowed.of(batch))[0])
+        assert mine["  pitch"] == pytest.approx(counted["pitch"], rel=1e-5)
+        assert mine["  timing"] == pytest.approx(counted["timing"], rel=1e-5)
+        assert mine["velocity, weighted"] == pytest.approx(counted["velocity"], rel=1e-5)
+        assert mine["duration"] == pytest.approx(counted["duration"], rel=1e-5)
+
+
+def test_what_is_predicted_of_a_step_hangs_on_what_came_before_alone(
+    data: Path, network: Hybrid
+) -> None:
+    (whole, *_) = Windows(Shard.open(data, "validation"), steps=1, measures=8).every()
+    music = Windowed.of(whole)
+    _, before = read(network, whole, music)
+    changed = whole.notes.key.clone()
+    changed[music.time >= 100] = (changed[music.time >= 100] + 30) % 88
+    whole.notes.key.copy_(changed)
+    _, after = read(network, whole, Windowed.of(whole))
+    assert np.array_equal(before.onset[:, :101], after.onset[:, :101])
+    assert np.array_equal(before.rhythm[:, :101], after.rhythm[:, :101])
+
+
+def test_contexts_are_spread_over_pieces_and_leave_voices_on_top_out(data: Path) -> None:
+    found = find_contexts(Shard.open(data, "validation"), 6, seed=0)
+    assert [context.piece.title for context in found] == ["c", "c", "d", "d", "e", "e"]
+    for context in found:
+        assert len(context.heard) == 8
+        assert len(context.real) == 4
+        assert len({m.meter for m in (*context.heard, *context.real)}) == 1
+
+
+def test_a_context_never_crosses_a_change_of_meter(tmp_path: Path) -> None:
+    mixed = [*WALTZ[:6], *MUSIC[:12], *WALTZ[:11]]
+    shard = Shard.open(prepared(tmp_path, {("a", "validation"): mixed}), "validation")
+    for context in find_contexts(shard, 20, seed=0):
+        assert [*context.heard, *context.real] == MUSIC[:12]
+
+
+def test_music_too_short_to_evaluate_is_one_line(tmp_path: Path) -> None:
+    shard = Shard.open(prepared(tmp_path, {("a", "validation"): [Measure()] * 11}), "validation")
+    with pytest.raises(DataError, match="12 measures"):
+        find_contexts(shard, 1, seed=0)
+
+
+def test_what_cannot_be_said_is_null_in_json(report: Report) -> None:
+    silence = report.as_dict()["continuations"]["silence"]
+    assert silence["notes in the key heard"]["mean"] is None
+    assert silence["empty measures"]["mean"] == 1
+    assert not any(
+        isinstance(value, float) and math.isnan(value)
+        for column in report.as_dict()["elements"].values()
+        for value in column.values()
+    )
