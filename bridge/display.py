@@ -11,7 +11,8 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import inf
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from time import perf_counter
@@ -30,6 +31,7 @@ Told: TypeAlias = tuple[Literal["note"], Voice, int, int] | tuple[Literal["line"
 LOW, HIGH = 33, 92  # the pitches drawn, two a row
 COLUMN_S = 0.1
 FRAME_S = 0.125
+NEWS_S = 0.06  # how long after its line a measure is news, at the latest
 _COLOURS = {"performer": "cyan", "pianogen": "magenta"}
 _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -101,18 +103,23 @@ def _told(reader: Connection, until: float) -> Iterator[Told]:
 
 
 class Lines:
-    """One line a measure: who played what."""
+    """One line a measure: who played what.
 
-    def __init__(self) -> None:
-        self._place: tuple[int | None, str] | None = None
-        self._played: dict[str, list[int]] = {"performer": [], "pianogen": []}
+    A status tells of a new measure a little after its line, and a hand may be a little before
+    it: what was struck just before the news belongs to the new measure.
+    """
+
+    def __init__(self, now: Callable[[], float] = perf_counter) -> None:
+        self._now = now
+        self._measure: int | None = None
+        self._struck: list[tuple[float, Voice, int]] = []
 
     def take(self, told: Told) -> str | None:
         """A line to print, where one is complete."""
         match told:
             case ("note", voice, pitch, velocity):
                 if velocity:
-                    self._played[voice].append(pitch)
+                    self._struck.append((self._now(), voice, pitch))
                 return None
             case ("line", text):
                 return text
@@ -123,15 +130,21 @@ class Lines:
 
     def _turn(self, status: Status) -> str | None:
         """The measure just over, when another has begun."""
-        before, self._place = self._place, (status.measure, status.mode)
-        if before is None or before[0] is None or before[0] == status.measure:
+        over, self._measure = self._measure, status.measure
+        if over == status.measure:
             return None
-        parts = [f"measure {before[0]:>3}"]
-        for voice, pitches in self._played.items():
-            names = " ".join(pitch_name(pitch) for pitch in pitches)
-            parts.append(f"{voice}: {names or '-'}")
-            pitches.clear()
-        return "  ".join(parts)
+        line = self._now() - NEWS_S if status.measure is not None else inf
+        past = [note for note in self._struck if note[0] < line]
+        self._struck = self._struck[len(past) :]
+        if over is None and not past:
+            return None
+        return f"measure {over or 0:>3}" + "".join(
+            f"  {voice}: {_names_of(past, voice)}" for voice in ("performer", "pianogen")
+        )
+
+
+def _names_of(struck: list[tuple[float, Voice, int]], voice: str) -> str:
+    return " ".join(pitch_name(pitch) for _, whose, pitch in struck if whose == voice) or "-"
 
 
 def _show_lines(reader: Connection) -> None:

@@ -21,6 +21,7 @@ from pianogen.continuation import Continuation
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 
+WARM_UP_MEASURES = 4
 DEFAULT_FACTORY = "pianogen.checkpoint:load_continuation"
 
 
@@ -80,14 +81,20 @@ def _find(factory: str) -> Callable[..., Any]:
 
 
 def _warm_up(model: Continuation) -> float:
-    """Listen and answer once, so that the first real answer is as fast as the rest; seconds."""
-    meter = Meter()
-    began = perf_counter()
+    """Play a little unheard, so that the first real answer is as fast as the rest.
+
+    Returns the seconds the last measure took to be heard and answered.
+    """
+    meter, began = Meter(), 0.0
+    chords = tuple(Note(8 * i, 48 + 4 * j + i, 16, 8) for i in range(4) for j in range(4))
     model.reset(meter)
-    model.listen(Measure(meter, tuple(Note(8 * i, 60 + i, 16, 4) for i in range(4))))
-    model.answer(Sampling(), 0)
+    for seed in range(WARM_UP_MEASURES):
+        began = perf_counter()
+        model.listen(Measure(meter, chords))
+        model.answer(Sampling(), seed)
+    took = perf_counter() - began
     model.reset(meter)
-    return perf_counter() - began
+    return took
 
 
 def _serve(connection: Connection, recalls: dict[str, Recall]) -> None:

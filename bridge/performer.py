@@ -96,7 +96,7 @@ class Performer:
         instead = f" ({asked} is not available)" if asked not in ("auto", self.device) else ""
         return (
             f"model ready on {self.device}{instead} after {self.ready.load_s:.1f} s, "
-            f"first answer in {self.ready.warm_ms:.0f} ms"
+            f"a measure heard and answered in {self.ready.warm_ms:.0f} ms"
         )
 
     def start(self) -> None:

@@ -78,7 +78,7 @@ class Ready:
 
     device: str
     load_s: float
-    warm_ms: float  # the slowest first answer
+    warm_ms: float  # hearing and answering one measure, once warm
 
 
 @dataclass(frozen=True, slots=True)

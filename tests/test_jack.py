@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from bridge.events import MidiEvent, NoteOff, NoteOn, Start, Tick
+from bridge.events import MidiEvent, NoteOff, NoteOn, Start, Stop, Tick
 from bridge.ledger import Ledger
 from bridge.midi_bytes import encode, parse
 
@@ -224,7 +224,9 @@ def test_stopping_the_transport_silences_the_answer(
     transport("locate 0\nplay\nquit\n")
     wait_for("the answer", lambda: client.answered >= 2)
     transport("stop\nquit\n")
-    wait_for("silence", lambda: client.left_sounding() == ())
+    wait_for("the stop", lambda: any(isinstance(event, Stop) for event in client.heard))
+    sleep(0.3)  # what was on its way
     count = client.answered
-    sleep(0.5)
+    assert client.left_sounding() == ()
+    sleep(1.0)  # more than two beats
     assert client.answered == count
