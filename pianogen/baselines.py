@@ -19,7 +19,7 @@ import numpy as np
 from pianogen.families.features import DURATIONS
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
 from pianogen.nats import Sums, note_sums
-from pianogen.windowed import Bools, Floats, Ints, Windowed
+from pianogen.windowed import Bools, Floats, Ints, Windowed, any_key
 
 SURE = 0.999  # no repetition is certain
 
@@ -84,7 +84,7 @@ class Unigram:
     def nats(self, windows: Windowed) -> Sums:
         """Sums of negative log-likelihood over windows of music."""
         roll = windows.onsets()
-        begins = roll.any(axis=2)
+        begins = any_key(roll)
         chance = self.of_steps(windows)
         sets = roll[begins]
         pitch = np.log(self.counts[sets.sum(axis=1)]) + log_sets(self.odds[None], sets)
@@ -227,14 +227,14 @@ class Repeat:
 def _sets(windows: Windowed) -> tuple[Bools, Bools]:
     """The keys of each step with onsets, now and a measure ago: (M, 88) twice."""
     roll = windows.onsets()
-    begins = roll.any(axis=2)
+    begins = any_key(roll)
     return roll[begins], windows.a_measure_ago(roll)[begins]
 
 
 def _evidence(unigram: Unigram, windows: Windowed) -> dict[str, Evidence]:
     roll = windows.onsets()
-    begins, chance = roll.any(axis=2), unigram.of_steps(windows)
-    did = windows.a_measure_ago(roll).any(axis=2)
+    begins, chance = any_key(roll), unigram.of_steps(windows)
+    did = any_key(windows.a_measure_ago(roll))
     is_known = np.broadcast_to(np.arange(windows.shape[1]) >= windows.steps, begins.shape)
     outcome = np.where(begins, chance, 1 - chance)
     now, before = (sets.sum(axis=1) for sets in _sets(windows))

@@ -69,7 +69,9 @@ def _places(shard: Shard, piece: Piece) -> NDArray[np.int64]:
     crossed = breaks.cumsum()
     is_whole = crossed[starts + span - 1] == crossed[starts]
     is_heard = table["first_note"][starts + HEARD] > table["first_note"][starts]
-    return first + starts[is_whole & is_heard & (table["steps"][starts] >= SHORTEST_METER)]
+    return np.asarray(
+        first + starts[is_whole & is_heard & (table["steps"][starts] >= SHORTEST_METER)], np.int64
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from pianogen.baselines import Unigram
-from pianogen.grid import KEYS, PITCHES, VELOCITY_BINS, bin_to_velocity
+from pianogen.grid import KEYS, PITCHES, VELOCITY_BINS
 from pianogen.nats import Sums
-from pianogen.windowed import LOUDEST, RHYTHMS, Bools, Floats, Ints, Windowed, until_next
+from pianogen.windowed import (
+    RHYTHMS,
+    Bools,
+    Floats,
+    Ints,
+    Windowed,
+    any_key,
+    bin_loudness,
+    until_next,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +51,7 @@ def element_sums(windows: Windowed, prediction: Prediction) -> Sums:
     kept = held if prediction.holds else np.zeros_like(held)
     expected = np.where(prediction.onset, prediction.velocity, kept)
     sounds, guessed = onset | (held > 0), prediction.onset | (kept > 0)
-    rhythm, known = until_next(onset.any(axis=2))
+    rhythm, known = until_next(any_key(onset))
     wrong_touch = np.abs(prediction.touch - windows.loudness)
     played = windows.weight[windows.window] == 1
     beyond = onset.shape[0] * onset.shape[1] * (PITCHES - KEYS)  # off the piano: always silent
@@ -111,7 +120,7 @@ def by_repeat(windows: Windowed, unigram: Unigram) -> Prediction:
     before = windows.a_measure_ago(onset)
     velocity = windows.a_measure_ago(windows.roll(windows.loudness))
     first = np.arange(windows.shape[1]) < windows.steps
-    coming, known = until_next(onset.any(axis=2))
+    coming, known = until_next(any_key(onset))
     here = np.minimum(windows.steps, RHYTHMS)  # the same measure over and over
     again = windows.a_measure_ago(np.where(known & (coming < here), coming, RHYTHMS - 1))
     return Prediction(
@@ -125,7 +134,7 @@ def by_repeat(windows: Windowed, unigram: Unigram) -> Prediction:
 def median_velocity(chances: Floats) -> Floats:
     """The median (0..1) of chances of velocity bins, (..., 32)."""
     bins = (chances.cumsum(axis=-1) < 0.5).sum(axis=-1).clip(max=VELOCITY_BINS - 1)
-    return np.asarray(bin_to_velocity(bins) / LOUDEST)
+    return bin_loudness(bins)
 
 
 def _likeliest_rhythm(chances: Floats) -> Ints:

@@ -148,7 +148,8 @@ def estimate_key(stretch: Stretch) -> Key | None:
     """
     if not len(stretch.pitch):
         return None
-    lasting = np.bincount(stretch.pitch % 12, weights=stretch.duration, minlength=12)
+    weights = stretch.duration.astype(np.float64)
+    lasting = np.bincount(stretch.pitch % 12, weights, 12).astype(np.float64)
     keys = [Key(tonic, is_minor) for is_minor in (False, True) for tonic in range(12)]
     return max(keys, key=lambda key: _fit(key, lasting))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pianogen.dataset import Batch
 from pianogen.families.features import duration_classes
-from pianogen.grid import KEYS, bin_to_velocity
+from pianogen.grid import KEYS, VELOCITIES_PER_BIN
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -44,11 +44,18 @@ class Windowed:
     def of(cls, batch: Batch) -> Windowed:
         """A batch of windows, from tensors."""
         notes = batch.notes
-        columns = (notes.window, notes.time, notes.key, notes.velocity, notes.duration)
-        classes = duration_classes().numpy()[notes.duration.numpy()]
-        weight = batch.velocity_weight.numpy().astype(np.float64)
-        sizes = (notes.windows, notes.measures, notes.steps)
-        return cls(*sizes, *(column.numpy() for column in columns), classes, weight)
+        return cls(
+            windows=notes.windows,
+            measures=notes.measures,
+            steps=notes.steps,
+            window=notes.window.numpy(),
+            time=notes.time.numpy(),
+            key=notes.key.numpy(),
+            velocity=notes.velocity.numpy(),
+            duration=notes.duration.numpy(),
+            duration_class=duration_classes().numpy()[notes.duration.numpy()],
+            weight=batch.velocity_weight.numpy().astype(np.float64),
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -63,7 +70,7 @@ class Windowed:
     @property
     def loudness(self) -> Floats:
         """Each note's velocity, 0..1."""
-        return np.asarray(bin_to_velocity(self.velocity) / LOUDEST)  # type: ignore[call-overload]
+        return bin_loudness(self.velocity)
 
     def roll(self, values: NDArray[Any], empty: int = 0) -> NDArray[Any]:
         """One value a note, where it begins; `empty` elsewhere."""
@@ -92,6 +99,16 @@ class Windowed:
         later = np.full_like(roll, empty)
         later[:, self.steps :] = roll[:, : -self.steps]
         return later
+
+
+def any_key(roll: Bools) -> Bools:
+    """(B, T) where a roll has any key."""
+    return np.asarray(roll.any(axis=2), np.bool_)
+
+
+def bin_loudness(bins: Ints) -> Floats:
+    """The velocities at the centres of bins (0..31), 0..1."""
+    return (bins * VELOCITIES_PER_BIN + VELOCITIES_PER_BIN // 2) / LOUDEST
 
 
 def until_next(begins: Bools) -> tuple[Ints, Bools]:
