@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.grid import STEPS_PER_BEAT, VELOCITY_BINS, Measure
+from pianogen.grid import STEPS_PER_BEAT, VELOCITIES_PER_BIN, VELOCITY_BINS, Measure
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -183,6 +183,7 @@ def figures(heard: Stretch, answer: Stretch) -> dict[str, float]:
     filled = np.unique(answer.onset // answer.steps)
     top = answer.top_line()
     begins = np.unique(answer.onset) % answer.steps
+    loudness = _mean(bin_centres(answer.velocity_bin))
     moved = _mean(answer.pitch) - _mean(heard.pitch)
     return {
         "notes in the key heard": share_in_key(answer, estimate_key(heard)),
@@ -193,12 +194,18 @@ def figures(heard: Stretch, answer: Stretch) -> dict[str, float]:
         "notes an onset": len(answer.onset) / len(begins) if len(begins) else math.nan,
         "notes sounding": _mean(sounding),
         "note length, steps": _mean(answer.duration),
-        "velocity": _mean(answer.velocity_bin * 4 + 2),
+        "velocity": loudness,
+        "louder than heard": loudness - _mean(bin_centres(heard.velocity_bin)),
         "top note again": _mean(top[1:] == top[:-1]),
         "longest run of a top note": float(longest_run(top)),
         "register moved, semitones": moved,
         "register moved either way": abs(moved),
     }
+
+
+def bin_centres(bins: Ints) -> Ints:
+    """The MIDI velocities (2..126) at the centres of bins."""
+    return bins * VELOCITIES_PER_BIN + VELOCITIES_PER_BIN // 2
 
 
 def longest_run(values: Ints) -> int:

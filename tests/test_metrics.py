@@ -98,6 +98,13 @@ def test_one_note_over_and_over_is_hammering() -> None:
     assert said["longest run of a top note"] == 8
 
 
+def test_loudness_and_register_are_told_from_what_was_heard() -> None:
+    said = figures(SCALE, Stretch.of([line([p + 12 for p in C_MAJOR], velocity_bin=18)]))
+    assert said["louder than heard"] == 8
+    assert said["register moved, semitones"] == 12
+    assert said["velocity"] == 74
+
+
 def test_a_scale_repeats_nothing_and_falls_half_on_beats() -> None:
     said = figures(SCALE, SCALE)
     assert said["top note again"] == 0
