@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
 from types import FrameType
-from typing import Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from bridge.errors import ModelError
 from bridge.events import (
@@ -33,9 +33,11 @@ from bridge.events import (
 )
 from bridge.ledger import Ledger
 from bridge.performer import Performer
-from bridge.ports import Ports
 from bridge.session import Session
 from bridge.status import Status
+
+if TYPE_CHECKING:
+    from bridge.ports import Ports
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,12 +44,17 @@ NOTE_TICKS = 12
 NAME = "duo"
 
 
-def wait_for(what: str, is_so: Callable[[], bool], seconds: float = 30.0) -> None:
-    """A test that must wait so long for something has failed."""
+def wait_for(
+    what: str,
+    is_so: Callable[[], bool],
+    seconds: float = 30.0,
+    instead: Callable[[], str] = lambda: "",
+) -> None:
+    """A test that must wait so long for something has failed; `instead` tells what there was."""
     end = monotonic() + seconds
     while not is_so():
         if monotonic() > end:
-            pytest.fail(f"waited {seconds:g} s in vain for {what}")
+            pytest.fail(f"waited {seconds:g} s in vain for {what}; {instead()}")
         sleep(0.02)
 
 
@@ -95,6 +101,10 @@ class Client:
             if isinstance(event, NoteOn | NoteOff):
                 ledger.record(event, 0.0)
         return ledger.sounding
+
+    def report(self) -> str:
+        kinds = Counter(type(event).__name__ for event in self.heard)
+        return f"the performer heard {dict(kinds)}, is at tick {self._tick}"
 
     def close(self) -> None:
         self._in.cancel_callback()
@@ -180,7 +190,15 @@ def stage(server: None, tmp_path: Path) -> Iterator[tuple[Client, Said]]:
     """Clock, performer and daemon, connected; nothing rolls yet."""
     root = Path(__file__).resolve().parent.parent
     code = f"import sys; sys.path.insert(0, {str(root)!r}); from bridge.cli import main; "
-    daemon_command = [sys.executable, "-c", code + "sys.exit(main())", "--port", NAME]
+    daemon_command = [
+        sys.executable,
+        "-c",
+        code + "sys.exit(main())",
+        "--port",
+        NAME,
+        "--log-level",
+        "debug",
+    ]
     factory = ["--model-factory", "tests.fakes:load_steady"]
     with ExitStack() as stack:
         clock = ["jack_midi_clock", "-b", str(BPM), "-B"]
@@ -200,12 +218,20 @@ def stage(server: None, tmp_path: Path) -> Iterator[tuple[Client, Said]]:
         yield client, daemon
 
 
+def wait_for_answer(client: Client, daemon: Said, notes: int) -> None:
+    wait_for(
+        "the answer",
+        lambda: client.answered >= notes,
+        instead=lambda: f"{client.report()}; the daemon said: {daemon.text}",
+    )
+
+
 def test_a_phrase_is_answered_on_the_measure_line_and_sigterm_brings_silence(
     stage: tuple[Client, Said],
 ) -> None:
     client, daemon = stage
     transport("locate 0\nplay\nquit\n")
-    wait_for("the answer", lambda: client.answered >= 3)
+    wait_for_answer(client, daemon, 3)
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.process.wait(20) == 0, daemon.text
     assert "Traceback" not in daemon.text
@@ -220,9 +246,9 @@ def test_a_phrase_is_answered_on_the_measure_line_and_sigterm_brings_silence(
 def test_stopping_the_transport_silences_the_answer(
     stage: tuple[Client, Said],
 ) -> None:
-    client, _ = stage
+    client, daemon = stage
     transport("locate 0\nplay\nquit\n")
-    wait_for("the answer", lambda: client.answered >= 2)
+    wait_for_answer(client, daemon, 2)
     transport("stop\nquit\n")
     wait_for("the stop", lambda: any(isinstance(event, Stop) for event in client.heard))
     sleep(0.3)  # what was on its way
