@@ -1,16 +1,18 @@
 """What knows nothing and what only repeats: probability models to hold a network against.
 
-Both are fitted on the training split and give every step its own probability, so that their
+All are fitted on the training split and give every step its own probability, so that their
 nats a note are of the same notes and add up as the network's do:
 
     Unigram   an onset by its place in the measure; how many notes; which keys; how loud; how long
     Repeat    each of these as the same place a measure ago with a fitted chance, else as above
+    Hold      as loud and as long as the note before with a fitted chance, else as the unigram
 
 Silence has no nats to give: it holds every note to be impossible.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -253,4 +255,42 @@ def _evidence(unigram: Unigram, windows: Windowed) -> dict[str, Evidence]:
 
 def _of_notes(windows: Windowed, values: Ints, chances: Floats, weight: Floats) -> Evidence:
     before = windows.a_measure_ago(windows.roll(values, -1), -1)[windows.where]
+    return Evidence(chances[values], before >= 0, before == values, weight)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hold:
+    """Every note as loud and as long as the one before it, else the unigram; pitch and timing
+    are nan. again: the chance of the velocity, and of the duration, of the note before."""
+
+    unigram: Unigram
+    again: Mapping[str, float]
+
+    @classmethod
+    def fit(cls, unigram: Unigram, music: Sequence[Windowed]) -> Hold:
+        """The chances under which the music is likeliest."""
+        parts = [_as_before(unigram, windows) for windows in music]
+        names = parts[0] if parts else {}
+        return cls(unigram, {n: fit_again(joined([part[n] for part in parts])) for n in names})
+
+    def nats(self, windows: Windowed) -> Sums:
+        """Sums of negative log-likelihood over windows of music."""
+        parts = _as_before(self.unigram, windows)
+        nats = {name: part.nats(self.again[name]) for name, part in parts.items()}
+        return note_sums(
+            windows, note=math.nan, onset=math.nan,
+            velocity=nats["velocity"], duration=float(nats["duration"].sum()),
+        )  # fmt: skip
+
+
+def _as_before(unigram: Unigram, windows: Windowed) -> dict[str, Evidence]:
+    weight = windows.weight[windows.window]
+    return {
+        "velocity": _held(windows, windows.velocity, unigram.velocity, weight),
+        "duration": _held(windows, windows.duration_class, unigram.duration, np.ones_like(weight)),
+    }
+
+
+def _held(windows: Windowed, values: Ints, chances: Floats, weight: Floats) -> Evidence:
+    before = windows.note_before(values, -1)
     return Evidence(chances[values], before >= 0, before == values, weight)

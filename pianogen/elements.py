@@ -84,13 +84,14 @@ def published(sums: Sums) -> dict[str, float]:
 
 
 def silent(windows: Windowed, *, holds: bool) -> Prediction:
-    """Nothing begins any more; what was struck before sounds on, or not."""
+    """Nothing begins any more; what was struck before sounds on, or not. Who holds expects a
+    note that begins after all to be as loud as the one before it, silence at 0."""
     nothing = np.zeros(windows.shape, np.bool_)
     return Prediction(
         nothing,
         np.zeros(windows.shape),
         np.full(windows.shape[:2], RHYTHMS - 1),
-        np.zeros(len(windows.key)),
+        windows.note_before(windows.loudness) * holds,
         holds,
     )
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from pianogen.baselines import Repeat, Unigram
+from pianogen.baselines import Hold, Repeat, Unigram
 from pianogen.checkpoint import load_continuation, resolve
 from pianogen.comparison import (
     ANSWERED,
@@ -50,7 +50,8 @@ T = TypeVar("T")
 NATS_NOTES = (
     "Negative log-likelihood of true music one step ahead; lower is better. Timing is whether an",
     "onset comes at each step, pitch which notes begin there and that no more do. Velocity counts",
-    "each piece as training does, then only those where it was recorded or edited by hand.",
+    "each piece as training does, then those where it was recorded or edited by hand, then those",
+    "where it follows printed dynamics. Hold: as loud and as long as the note before.",
     "Silence holds every note to be impossible, and has no opinion on how it would sound.",
 )
 ELEMENT_NOTES = (
@@ -86,13 +87,12 @@ def evaluate(
     if not isinstance(voice, HybridVoice):
         raise CheckpointError(f"{resolve(checkpoint)}: only the hybrid can be evaluated so far")
     held_out = Shard.open(data, split)
-    unigram, repeat = _fit_baselines(Shard.open(data, "train"))
-    forced, counted = _teacher_forced(voice.network, held_out, batches, unigram, repeat)
+    baselines = _fit_baselines(Shard.open(data, "train"))
+    forced, counted = _teacher_forced(voice.network, held_out, batches, baselines)
     places = find_contexts(held_out, contexts, seed)
     played = play(voice, _told(places, len(places), "continuations"), sampling, seed)
-    answers = rivals(
-        places, find_contexts(held_out, contexts, seed + 1), unigram, sampling.max_polyphony, seed
-    )
+    others = find_contexts(held_out, contexts, seed + 1)
+    answers = rivals(places, others, baselines.unigram, sampling.max_polyphony, seed)
     order = {REAL: answers.pop(REAL), MODEL: played.answers, **answers}
     notes = sum(len(m.notes) for answer in played.answers for m in answer)
     about = {
@@ -112,16 +112,23 @@ def evaluate(
     return Report(about, {**forced, **_continued(places, order, seed)}, played.ms_per_measure)
 
 
-def _fit_baselines(training: Shard) -> tuple[Unigram, Repeat]:
+@dataclass(frozen=True, slots=True)
+class _Baselines:
+    unigram: Unigram
+    repeat: Repeat
+    hold: Hold
+
+
+def _fit_baselines(training: Shard) -> _Baselines:
     windows = Windows(training, steps=BATCH_STEPS, measures=LONGEST_WINDOW)
     parts = _told(windows.every(FITTED), FITTED, "batches fitted to")
     music = [Windowed.of(batch) for batch in parts]
     unigram = Unigram.fit(music)
-    return unigram, Repeat.fit(unigram, music)
+    return _Baselines(unigram, Repeat.fit(unigram, music), Hold.fit(unigram, music))
 
 
 def _teacher_forced(
-    network: Hybrid, held_out: Shard, batches: int, unigram: Unigram, repeat: Repeat
+    network: Hybrid, held_out: Shard, batches: int, baselines: _Baselines
 ) -> tuple[dict[str, Table], dict[str, Any]]:
     """The tables of nats and elements, and what they were counted over."""
     nats: dict[str, list[Sums]] = {}
@@ -131,13 +138,18 @@ def _teacher_forced(
     for batch in _told(windows.every(batches), batches, "batches read"):
         music = Windowed.of(batch)
         sums, expected = read(network, batch.to(device), music)
-        believed = {MODEL: sums, "repeat": repeat.nats(music), "unigram": unigram.nats(music)}
+        believed = {
+            MODEL: sums,
+            "hold": baselines.hold.nats(music),
+            "repeat": baselines.repeat.nats(music),
+            "unigram": baselines.unigram.nats(music),
+        }
         predicted = {
             MODEL: expected,
             "silence": silent(music, holds=False),
             "hold": silent(music, holds=True),
-            "repeat": by_repeat(music, unigram),
-            "unigram": by_unigram(music, unigram),
+            "repeat": by_repeat(music, baselines.unigram),
+            "unigram": by_unigram(music, baselines.unigram),
         }
         for who, part in believed.items():
             nats.setdefault(who, []).append(part)

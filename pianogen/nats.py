@@ -14,7 +14,7 @@ def note_sums(
 ) -> Sums:
     """Sums of nats over windows of music, and what they are to be divided by."""
     weight = windows.weight[windows.window]
-    played = weight == 1
+    played, printed = weight == 1, (weight > 0) & (weight < 1)
     return {
         "note": note,
         "onset": onset,
@@ -22,6 +22,8 @@ def note_sums(
         "velocity_weight": float(weight.sum()),
         "velocity_played": float(velocity[played].sum()),
         "played": float(played.sum()),
+        "velocity_printed": float(velocity[printed].sum()),
+        "printed": float(printed.sum()),
         "duration": duration,
         "notes": float(len(windows.key)),
         "steps": float(windows.shape[0] * windows.shape[1]),
@@ -38,7 +40,8 @@ def total(parts: Iterable[Sums]) -> Sums:
 
 
 def nats_a_note(sums: Sums) -> dict[str, float]:
-    """Figures in nats a note; velocity weighted as in training, and where it was played."""
+    """Figures in nats a note; velocity weighted as in training, then where it was played
+    (recorded, or edited by hand), then where it follows printed dynamics."""
     notes = max(sums["notes"], 1.0)
     return {
         "pitch and timing": (sums["note"] + sums["onset"]) / notes,
@@ -46,6 +49,7 @@ def nats_a_note(sums: Sums) -> dict[str, float]:
         "  timing": sums["onset"] / notes,
         "velocity, weighted": _ratio(sums["velocity"], sums["velocity_weight"]),
         "velocity, where played": _ratio(sums["velocity_played"], sums["played"]),
+        "velocity, where printed": _ratio(sums["velocity_printed"], sums["printed"]),
         "duration": sums["duration"] / notes,
     }
 

@@ -94,6 +94,12 @@ class Windowed:
         rolled[self.window[note], time, self.key[note]] = self.loudness[note]
         return rolled
 
+    def note_before(self, values: NDArray[Any], empty: int = 0) -> NDArray[Any]:
+        """One value a note: that of the note before it in its window; `empty` for the first."""
+        before = np.full_like(values, empty)
+        before[1:] = np.where(self.window[1:] == self.window[:-1], values[:-1], empty)
+        return before
+
     def a_measure_ago(self, roll: NDArray[Any], empty: int = 0) -> NDArray[Any]:
         """The same roll one measure later: what stood at each place in the measure before."""
         later = np.full_like(roll, empty)

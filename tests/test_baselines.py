@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pianogen.baselines import Repeat, Unigram, log_sets
+from pianogen.baselines import Hold, Repeat, Unigram, log_sets
 from pianogen.dataset import Windows
 from pianogen.elements import by_repeat, by_unigram, element_sums, published, silent
 from pianogen.grid import Measure, Meter
@@ -77,6 +77,13 @@ def test_repeat_is_nearly_certain_on_repeating_music(repeating: Windowed) -> Non
     assert repeat["pitch and timing"] == repeat["  pitch"] + repeat["  timing"]
 
 
+def test_hold_is_nearly_certain_where_all_is_as_loud(repeating: Windowed) -> None:
+    unigram = Unigram.fit([repeating])
+    held = nats_a_note(Hold.fit(unigram, [repeating]).nats(repeating))
+    assert held["velocity, weighted"] < 0.1 < nats_a_note(unigram.nats(repeating))["duration"]
+    assert np.isnan(held["  pitch"])
+
+
 def test_repeat_in_a_first_measure_is_the_unigram(tmp_path: Path, repeating: Windowed) -> None:
     unigram = Unigram.fit([repeating])
     repeat = Repeat.fit(unigram, [repeating])
@@ -107,6 +114,8 @@ def test_silence_scores_99_percent_on_an_almost_silent_roll(tmp_path: Path) -> N
     assert scores["velocity MAE, elements"] == pytest.approx(66 / 127 / 128)
     assert scores["velocity MAE, notes"] == pytest.approx(66 / 127)
     assert scores["onset F1"] == 0
+    held = published(element_sums(music, silent(music, holds=True)))
+    assert held["velocity MAE, notes"] == pytest.approx(66 / 127 / 16)  # the first note alone
 
 
 def test_holding_knows_what_sounds_on_but_nothing_new(tmp_path: Path) -> None:
