@@ -8,9 +8,10 @@ from pianogen.families.features import (
     classes,
     duration_classes,
     key_of,
+    remembered,
     spread,
 )
-from pianogen.grid import KEYS, Meter
+from pianogen.grid import KEYS, Measure, Meter, Note
 from tests.music import as_window, random_measures
 
 
@@ -70,3 +71,27 @@ def test_every_duration_has_its_nearest_class() -> None:
     nearest = duration_classes()
     assert [DURATIONS[i] for i in nearest[[1, 16, 17, 33, 255]].tolist()] == [1, 16, 16, 32, 192]
     assert len(DURATIONS) == 32
+
+
+def test_a_note_remembers_what_was_played_near_it_before_and_above() -> None:
+    notes = as_window(random_measures(4, seed=9))
+    whole = remembered(notes)
+    history = History(32, torch.device("cpu"))
+    number = 0
+    for t in range(notes.length):
+        now = (notes.time == t).nonzero().flatten()
+        chord: list[tuple[int, int, int]] = []
+        for i in now.tolist():
+            key = int(notes.key[i])
+            torch.testing.assert_close(history.remembered(key, chord), whole[i])
+            chord.append((key, int(notes.velocity[i]), int(duration_classes()[notes.duration[i]])))
+            number += 1
+        history.play(notes.key[now], notes.velocity[now], notes.duration[now])
+    assert number == len(notes.key)
+
+
+def test_what_is_remembered_of_one_loudness_is_that_loudness() -> None:
+    measures = [Measure(Meter(), tuple(Note(step, 60, 17, 4) for step in range(0, 32, 4)))]
+    shares = remembered(as_window(measures)).exp()
+    assert (shares[1:, :, 17] > 0.8).all()
+    assert shares[0, 0, :32].max() < 0.04  # nothing was heard: none is likelier

@@ -9,6 +9,7 @@ Keys are pitches counted from A0: 0..87. T counts steps from the window's first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +23,8 @@ LOUDNESS = 7  # numbers a note that velocity and duration read, see `touch`
 RHYTHM = 20  # numbers a step on when notes came before, see `rhythm`
 HARMONY = 24  # pitch-class profiles over a beat and a measure
 NEAR = 7  # semitones either side that count as near a key
+MEMORIES = (6.0, 64.0)  # steps over which a note's loudness and length are remembered
+MEMORY_KEYS = 5.0  # semitones over which they are
 AHEAD = 4  # places of an earlier measure looked at, from the present one on
 
 # The lengths the model chooses from, in steps: all up to a half note, then the usual ones.
@@ -269,6 +272,53 @@ def touch(level: Tensor, key: Tensor) -> Tensor:
     )
 
 
+def remembered(notes: Notes) -> Tensor:
+    """How often each velocity bin and each length was just played near each note.
+
+    (N, 2, 64) shares in logarithms, for two memories: 32 bins, then 32 indices into DURATIONS,
+    of the notes before it and of those above it in its chord, the nearest counting most.
+    """
+    return as_shares(memory_at(notes, notes.window, notes.time, notes.key, chord=True))
+
+
+def memory_at(
+    notes: Notes, window: Tensor, time: Tensor, key: Tensor, *, chord: bool = False
+) -> Tensor:
+    """What is remembered at other places, (Q, 2, 64) weighted counts, of the notes before them.
+
+    window, time, key: (Q,) each, by window. chord: the places are the notes themselves, and
+    those above in the same step count as before.
+    """
+    marks = marked(notes.velocity, duration_classes().to(notes.key.device)[notes.duration])
+    sums = marks.new_zeros(len(key), len(MEMORIES), marks.shape[1])
+    places = torch.bincount(window, minlength=notes.windows).cumsum(0).tolist()
+    bounds = torch.bincount(notes.window, minlength=notes.windows).cumsum(0).tolist()
+    for w in range(notes.windows):
+        at = slice(places[w - 1] if w else 0, places[w])
+        past = slice(bounds[w - 1] if w else 0, bounds[w])
+        age = time[at, None] - notes.time[None, past]
+        far = (key[at, None] - notes.key[None, past]).abs() / MEMORY_KEYS
+        before = torch.ones_like(far).tril(diagonal=-1) if chord else (age > 0).float()
+        for n, span in enumerate(MEMORIES):
+            weight = torch.exp(-age.clamp(min=0) / span - far) * before
+            sums[at, n] = (weight @ marks[past]).to(sums.dtype)
+    return sums
+
+
+def marked(velocity: Tensor, length_class: Tensor) -> Tensor:
+    """A note's velocity bin and length class as ones among zeros, (N, 64)."""
+    one_hot = torch.nn.functional.one_hot
+    parts = [one_hot(velocity, VELOCITY_BINS), one_hot(length_class, len(DURATIONS))]
+    return torch.cat(parts, dim=1).float()
+
+
+def as_shares(sums: Tensor) -> Tensor:
+    """(..., 64) weighted counts of bins and of lengths as logarithms of smoothed shares."""
+    counts = sums.view(*sums.shape[:-1], 2, VELOCITY_BINS) + 0.003
+    shares = counts / (counts.sum(dim=-1, keepdim=True) + 0.003)
+    return torch.log(shares).flatten(start_dim=-2)
+
+
 class History:
     """The same features one step at a time, for playing.
 
@@ -285,6 +335,14 @@ class History:
         self.since = 1  # steps since the newest onset, or since the step before the first
         self.remaining = torch.zeros(KEYS, dtype=torch.long, device=device)  # steps still to sound
         self.fade = torch.exp(-1 / torch.tensor(DECAYS, device=device))[:, None, None]
+        self.memory = torch.zeros(
+            len(MEMORIES), KEYS, VELOCITY_BINS + len(DURATIONS), device=device
+        )
+        self.fade_memory = torch.exp(-1 / torch.tensor(MEMORIES, device=device))[:, None, None]
+        self.classes = duration_classes().to(device)
+        self.distance = (
+            torch.arange(KEYS, device=device)[:, None] - torch.arange(KEYS, device=device)
+        ).abs() / MEMORY_KEYS
 
     def copy(self) -> History:
         """An independent history with the same past."""
@@ -316,9 +374,22 @@ class History:
         """Pitch-class profiles over a beat and a measure, (24,)."""
         return harmony(self.level)
 
+    def remembered(self, key: int, above: Sequence[tuple[int, int, int]]) -> Tensor:
+        """As the function of this name, for a note on `key` now, (2, 64).
+
+        above: the notes chosen before it in its chord, (key, velocity bin, length class) each.
+        """
+        near = torch.exp(-self.distance[key])
+        sums = torch.einsum("k,nkv->nv", near, self.memory)
+        for other, velocity, length_class in above:
+            marks = marked(*near.new_tensor([[velocity], [length_class]]).long())
+            sums = sums + near[other] * marks
+        return as_shares(sums)
+
     def play(self, keys: Tensor, velocities: Tensor, durations: Tensor) -> None:
         """Begin these notes now (each (n,) int64) and go on to the next step."""
         self.since += 1
+        self.memory = self._with(keys, velocities, durations) * self.fade_memory
         if len(keys) == 0:
             self.level = self.level * self.fade
             self.past = torch.cat([self.past[1:], torch.zeros_like(self.past[:1])])
@@ -333,6 +404,13 @@ class History:
         remaining[keys] = torch.maximum(durations, remaining[keys])
         self.remaining = (remaining - 1).clamp(min=0)
         self.latest, self.since = rolls[0], 1
+
+    def _with(self, keys: Tensor, velocities: Tensor, durations: Tensor) -> Tensor:
+        if len(keys) == 0:
+            return self.memory
+        memory = self.memory.clone()
+        memory[:, keys] += marked(velocities, self.classes[durations])
+        return memory
 
     def silence(self, key: int) -> None:
         """End a key that sounds on from before, now."""

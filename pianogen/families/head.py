@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.families.features import DURATIONS, LOUDNESS, PLANES, loudness
+from pianogen.families.features import DURATIONS, LOUDNESS, MEMORIES, PLANES, loudness
 from pianogen.grid import KEYS, VELOCITY_BINS
 
 STOP = KEYS  # the choice that ends a step
@@ -122,7 +122,11 @@ class PitchHead(nn.Module):
 
 
 class TouchHead(nn.Module):
-    """How loud and how long a note is, given what was just played and the chord so far."""
+    """How loud and how long a note is, given what was just played and the chord so far.
+
+    Music repeats its loudness and lengths more often than it changes them, so what was just
+    played near the note is held against each choice directly, as strongly as the state says.
+    """
 
     def __init__(self, state: int, channels: int, hidden: int) -> None:
         super().__init__()
@@ -134,6 +138,9 @@ class TouchHead(nn.Module):
         self.duration = nn.Sequential(
             nn.Linear(inputs + 1, hidden), nn.GELU(), nn.Linear(hidden, len(DURATIONS))
         )
+        self.trust = nn.Linear(inputs, 2 * len(MEMORIES))  # in each memory: loudness, length
+        nn.init.zeros_(self.trust.weight)
+        nn.init.zeros_(self.trust.bias)
 
     def inputs(
         self, state: Tensor, field: Tensor, key: Tensor, touch: Tensor, above: Tensor
@@ -141,13 +148,17 @@ class TouchHead(nn.Module):
         """One row a note; field (N, C) at its key, above (N, 3) the chord's note above it."""
         return torch.cat([state, field, self.keys(key).to(state.dtype), touch, above], dim=1)
 
-    def loudness(self, inputs: Tensor) -> Tensor:
-        """Logits of the velocity bin, (N, 32)."""
-        logits: Tensor = self.velocity(inputs)
-        return logits.float()
+    def loudness(self, inputs: Tensor, remembered: Tensor) -> Tensor:
+        """Logits of the velocity bin, (N, 32); remembered (N, 2, 64)."""
+        trust = self.trust(inputs)[:, : len(MEMORIES)].float()
+        shares = remembered[:, :, :VELOCITY_BINS]
+        logits: Tensor = self.velocity(inputs).float()
+        return logits + torch.einsum("nm,nmv->nv", trust, shares)
 
-    def length(self, inputs: Tensor, velocity: Tensor) -> Tensor:
+    def length(self, inputs: Tensor, velocity: Tensor, remembered: Tensor) -> Tensor:
         """Logits of the index into DURATIONS, (N, 32), given the velocity bin (N,)."""
         played = loudness(velocity).unsqueeze(1).to(inputs.dtype)
-        logits: Tensor = self.duration(torch.cat([inputs, played], dim=1))
-        return logits.float()
+        trust = self.trust(inputs)[:, len(MEMORIES) :].float()
+        shares = remembered[:, :, VELOCITY_BINS:]
+        logits: Tensor = self.duration(torch.cat([inputs, played], dim=1)).float()
+        return logits + torch.einsum("nm,nmd->nd", trust, shares)

@@ -28,6 +28,7 @@ from pianogen.families.features import (
     Notes,
     duration_classes,
     loudness,
+    remembered,
     shift,
     touch,
 )
@@ -198,56 +199,88 @@ class Hybrid(nn.Module):
         state, _ = self.decode(given, attended.view(B, K * S, H), None)
         return state
 
-    def losses(self, notes: Notes, velocity_weight: Tensor) -> Losses:
-        """Everything the network is trained on; velocity_weight (B,) how much each window's
-        velocities count, 0..1."""
+    def predict(self, notes: Notes) -> Predictions:
+        """What is believed of each step and note of the windows, given what came before it."""
         features = Features.of(notes)
         state = self.states(features, notes)
         rhythm, onset = self.timing(state)
         begins = features.onset.any(dim=-1)
-        step_of = begins.flatten().cumsum(0) - 1
         window, time = begins.nonzero(as_tuple=True)
-        step = step_of[notes.window * notes.length + notes.time]
+        number = begins.flatten().cumsum(0) - 1
+        step = number[notes.window * notes.length + notes.time]
         choices = Decisions.of(step, notes.key, len(window))
         at_step = state[window, time]
         field, register = self.pitch.field(features.planes_at(window, time), at_step)
-        logits, mixed = self.pitch(
+        pitch, mixed = self.pitch(
             field[choices.step], register[choices.step], at_step[choices.step],
             choices.chosen, choices.count, choices.lowest, self.pitch.influence(),
         )  # fmt: skip
-        velocity, duration = self._touch_losses(
-            notes, features, choices, step, at_step, mixed, velocity_weight
+        lengths = self.duration_class[notes.duration]
+        follows = torch.zeros_like(step, dtype=torch.bool)
+        follows[1:] = step[1:] == step[:-1]
+        inputs = self.touch.inputs(
+            at_step[step],
+            mixed[choices.of_note, notes.key],
+            notes.key,
+            touch(features.level[notes.window, notes.time], notes.key),
+            chord_above(notes.velocity.roll(1), lengths.roll(1), follows),
         )
+        recent = remembered(notes)
+        return Predictions(
+            features=features,
+            state=state,
+            begins=begins,
+            rhythm=rhythm,
+            onset=onset,
+            pitch=pitch,
+            choices=choices.target,
+            velocity=self.touch.loudness(inputs, recent),
+            duration=self.touch.length(inputs, notes.velocity, recent),
+            lengths=lengths,
+        )
+
+    def losses(self, notes: Notes, velocity_weight: Tensor) -> Losses:
+        """Everything the network is trained on; velocity_weight (B,) how much each window's
+        velocities count, 0..1."""
+        believed = self.predict(notes)
+        weight = velocity_weight[notes.window]
+        velocity = F.cross_entropy(believed.velocity, notes.velocity, reduction="none")
+        begins = believed.begins
         target, known = rhythm_targets(begins)
         return Losses(
-            note=F.cross_entropy(logits, choices.target, reduction="sum"),
-            onset=F.binary_cross_entropy_with_logits(onset, begins.float(), reduction="sum"),
-            velocity=velocity,
-            velocity_weight=velocity_weight[notes.window].sum(),
-            duration=duration,
-            rhythm=F.cross_entropy(rhythm[known], target[known], reduction="sum"),
+            note=F.cross_entropy(believed.pitch, believed.choices, reduction="sum"),
+            onset=F.binary_cross_entropy_with_logits(
+                believed.onset, begins.float(), reduction="sum"
+            ),
+            velocity=(velocity * weight).sum(),
+            velocity_weight=weight.sum(),
+            duration=F.cross_entropy(believed.duration, believed.lengths, reduction="sum"),
+            rhythm=F.cross_entropy(believed.rhythm[known], target[known], reduction="sum"),
             rhythm_steps=known.sum(),
             notes=max(len(notes.key), 1),
             steps=begins.numel(),
         )
 
-    def _touch_losses(
-        self, notes: Notes, features: Features, choices: Decisions, step: Tensor,
-        at_step: Tensor, mixed: Tensor, velocity_weight: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        N = len(notes.key)
-        field = mixed[choices.of_note, notes.key]
-        lengths = self.duration_class[notes.duration]
-        follows = torch.zeros(N, dtype=torch.bool, device=step.device)
-        follows[1:] = step[1:] == step[:-1]
-        above = chord_above(notes.velocity.roll(1), lengths.roll(1), follows)
-        heard = touch(features.level[notes.window, notes.time], notes.key)
-        inputs = self.touch.inputs(at_step[step], field, notes.key, heard, above)
-        velocity = F.cross_entropy(self.touch.loudness(inputs), notes.velocity, reduction="none")
-        duration = F.cross_entropy(
-            self.touch.length(inputs, notes.velocity), lengths, reduction="sum"
-        )
-        return (velocity * velocity_weight[notes.window]).sum(), duration
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of teacher forcing and what they are to hit; B windows, T steps, N notes.
+
+    state (B, T, H), begins (B, T), rhythm (B, T, 32), onset (B, T); pitch (D, 89) for the
+    choices (D,), notes and stops in order; velocity and duration (N, 32), lengths (N,) the true
+    indices into DURATIONS.
+    """
+
+    features: Features
+    state: Tensor
+    begins: Tensor
+    rhythm: Tensor
+    onset: Tensor
+    pitch: Tensor
+    choices: Tensor
+    velocity: Tensor
+    duration: Tensor
+    lengths: Tensor
 
 
 def chord_above(velocity: Tensor, length: Tensor, follows: Tensor) -> Tensor:

@@ -219,17 +219,15 @@ class _Run:
         """Draw how loud and how long a chosen key is."""
         head, device = self.network.touch, state.device
         at = torch.tensor([key], device=device)
-        last = drawn[-1] if drawn else (0, 0, 1)
-        above = chord_above(
-            torch.tensor([last[1]], device=device),
-            self.network.duration_class[last[2]].view(1),
-            torch.tensor([bool(drawn)], device=device),
-        )
+        chord = [(k, v, int(self.network.duration_class[length])) for k, v, length in drawn]
+        last = torch.tensor(chord[-1:] or [(0, 0, 0)], device=device)
+        above = chord_above(last[:, 1], last[:, 2], torch.tensor([bool(drawn)], device=device))
         heard = touch(self.history.level.unsqueeze(0), at)
         inputs = head.inputs(state, field, at, heard, above)
-        bin_ = draw(head.loudness(inputs)[0] / sampling.velocity_temperature, random)
+        recent = self.history.remembered(key, chord).unsqueeze(0)
+        bin_ = draw(head.loudness(inputs, recent)[0] / sampling.velocity_temperature, random)
         velocity = torch.tensor([bin_], device=device)
-        logits = head.length(inputs, velocity)[0] / sampling.duration_temperature
+        logits = head.length(inputs, velocity, recent)[0] / sampling.duration_temperature
         return key, bin_, DURATIONS[draw(logits, random)]
 
     def finish(self) -> Past:
