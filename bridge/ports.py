@@ -28,7 +28,7 @@ from bridge.midi_bytes import encode, parse
 log = logging.getLogger(__name__)
 
 Direction: TypeAlias = Literal["in", "out"]
-_SETTLE_S = 0.06  # longer than the longest usual period, 2048 frames
+_SETTLE_S = 0.06  # longer than the longest usual period, 2048 frames, and any callback
 _NUMBERS = re.compile(r"\s\d+(:\d+)?$")  # the client and port numbers that drivers append
 
 
@@ -103,11 +103,13 @@ class RtMidiPorts:
 
     def close(self) -> None:
         """Close and delete both; a virtual port goes only with its object."""
-        if self._output is not None and self._output.is_open:
+        open_ports = [port for port in (self._input, self._output) if port is not None]
+        for port in open_ports:
+            port.hush()
+        if open_ports:
             sleep(_SETTLE_S)  # JACK sends what it was given only with its next period
-        for port in (self._input, self._output):
-            if port is not None:
-                port.delete()
+        for port in open_ports:
+            port.delete()
         self._input = self._output = None
 
 
@@ -193,16 +195,24 @@ class _Port:
         log.warning("the MIDI %sput %r is back", self.direction, self._connected)
         return "back"
 
-    def _stop(self) -> None:
-        self.is_open = False
-        if self._callback is not None:
+    def hush(self) -> None:
+        """Let no more events come.
+
+        A driver's thread may be inside the callback still. JACK cancels that thread when the
+        port goes, and cancelled while it waits for the interpreter's lock it would never give
+        that back: so hush, wait `_SETTLE_S`, and only then close.
+        """
+        if self.is_open and self._callback is not None:
             self.device.cancel_callback()
+        self.is_open = False
+
+    def _stop(self) -> None:
+        self.hush()
         with contextlib.suppress(rtmidi.RtMidiError, RuntimeError):
             self.device.close_port()
 
     def delete(self) -> None:
-        """Stop listening and let the system forget the port."""
-        self._stop()
+        """Let the system forget the port, which must be hushed already."""
         self.device.delete()
 
 
