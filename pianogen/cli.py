@@ -119,6 +119,7 @@ def _add_evaluate(commands: _Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    from pianogen.device import choose_device
     from pianogen.evaluate import evaluate
 
     voicing = _voicing(arguments)
@@ -129,6 +130,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         sampling=voicing.sampling,
         contexts=arguments.contexts,
         seed=arguments.seed,
+        device=str(choose_device(arguments.device)),
     )
     print(report)
     if arguments.json is not None:
