@@ -28,7 +28,7 @@ from bridge.midi_bytes import encode, parse
 log = logging.getLogger(__name__)
 
 Direction: TypeAlias = Literal["in", "out"]
-_SETTLE_S = 0.06  # longer than the longest usual period, 2048 frames, and any callback
+_SETTLE_S = 0.06  # some periods of JACK's, and longer than any callback
 _NUMBERS = re.compile(r"\s\d+(:\d+)?$")  # the client and port numbers that drivers append
 
 
@@ -72,8 +72,10 @@ class RtMidiPorts:
         wanted = self._wanted
         try:
             self._input = _Port("in", wanted.name, wanted.input_name)
-            self._output = _Port("out", wanted.name, wanted.output_name)
             self._input.open(self._arrive)
+            if self._input.is_jack:
+                sleep(_SETTLE_S)  # of two clients made at once JACK may never run the second
+            self._output = _Port("out", wanted.name, wanted.output_name)
             self._output.open(None)
         except PortError:
             self.close()
@@ -129,6 +131,11 @@ class _Port:
     def api(self) -> str:
         """The driver's name, for people."""
         return str(rtmidi.get_api_display_name(self.device.get_current_api()))
+
+    @property
+    def is_jack(self) -> bool:
+        """Whether the driver is JACK's."""
+        return bool(self.device.get_current_api() == rtmidi.API_UNIX_JACK)
 
     @property
     def label(self) -> str:
