@@ -62,3 +62,21 @@ def test_importing_is_light(module: str) -> None:
     code = f"import sys, {module}; sys.exit(', '.join({heavy}) or None)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_gives_the_command_that_ci_runs() -> None:
+    command = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    assert f"\n{command}\n" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_names_every_file_of_the_packages() -> None:
+    readme = (ROOT / "README.md").read_text()
+    files = [*sources("bridge"), *sources("pianogen")]
+    missing = [p.name for p in files if p.name != "__init__.py" and f" {p.name} " not in readme]
+    assert missing == []
+
+
+def test_every_preset_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    for path in (ROOT / "presets").glob("*.yaml"):
+        assert f"`{path.stem}`" in readme
