@@ -324,14 +324,16 @@ class History:
 
     `planes`, `rhythm` and `harmony` are of what came before the present step; `play` says what
     begins there and moves on to the next. `copy()` is cheap: tensors are replaced, never written
-    into.
+    into, and the list of the past is all that is copied.
     """
 
     def __init__(self, steps: int, device: torch.device) -> None:
         self.steps = steps
         self.level = torch.zeros(len(DECAYS), 3, KEYS, device=device)
-        self.past = torch.zeros(4 * steps, KEYS, device=device)  # onsets, oldest first
-        self.latest = torch.zeros(KEYS, device=device)
+        self.silent = torch.zeros(KEYS, device=device)
+        self.past = [self.silent] * (4 * steps)  # onsets, (88,) a step, oldest first
+        self.counts = [0] * (4 * steps)  # how many
+        self.latest = self.silent
         self.since = 1  # steps since the newest onset, or since the step before the first
         self.remaining = torch.zeros(KEYS, dtype=torch.long, device=device)  # steps still to sound
         self.fade = torch.exp(-1 / torch.tensor(DECAYS, device=device))[:, None, None]
@@ -347,7 +349,7 @@ class History:
     def copy(self) -> History:
         """An independent history with the same past."""
         other = History.__new__(History)
-        other.__dict__.update(self.__dict__)
+        other.__dict__.update(self.__dict__, past=self.past[:], counts=self.counts[:])
         return other
 
     @property
@@ -357,18 +359,17 @@ class History:
 
     def planes(self) -> Tensor:
         """What the note head reads at the present step, (14, 88)."""
-        before = self.past[[4 * self.steps - back for back in lookbacks(self.steps)]]
+        before = torch.stack([self.past[-back] for back in lookbacks(self.steps)])
         return planes(self.held, self.level, before, self.latest)
 
     def rhythm(self) -> Tensor:
         """When notes came, (20,)."""
-        counts = self.past.sum(dim=1)
-        earlier = counts.new_zeros(4, AHEAD)
-        for row, back in enumerate(lookbacks(self.steps)):
-            start = 4 * self.steps - back
-            seen = counts[start : start + AHEAD]
-            earlier[row, : len(seen)] = seen
-        return rhythm(earlier, counts.new_tensor(float(self.since)), self.held)
+        earlier = [
+            [self.counts[ahead - back] if ahead < back else 0 for ahead in range(AHEAD)]
+            for back in lookbacks(self.steps)
+        ]
+        new = self.silent.new_tensor
+        return rhythm(new(earlier), new(float(self.since)), self.held)
 
     def harmony(self) -> Tensor:
         """Pitch-class profiles over a beat and a measure, (24,)."""
@@ -390,20 +391,20 @@ class History:
         """Begin these notes now (each (n,) int64) and go on to the next step."""
         self.since += 1
         self.memory = self._with(keys, velocities, durations) * self.fade_memory
-        if len(keys) == 0:
-            self.level = self.level * self.fade
-            self.past = torch.cat([self.past[1:], torch.zeros_like(self.past[:1])])
-            self.remaining = (self.remaining - 1).clamp(min=0)
-            return
-        rolls = self.level.new_zeros(3, KEYS)
-        for roll, value in zip(rolls, _values(velocities, durations), strict=True):
-            roll[keys] = value
-        self.level = self.level * self.fade + rolls
-        self.past = torch.cat([self.past[1:], rolls[:1]])
-        remaining = self.remaining.clone()
-        remaining[keys] = torch.maximum(durations, remaining[keys])
-        self.remaining = (remaining - 1).clamp(min=0)
-        self.latest, self.since = rolls[0], 1
+        self.level = self.level * self.fade
+        rolls = None
+        if len(keys):
+            rolls = self.level.new_zeros(3, KEYS)
+            for roll, value in zip(rolls, _values(velocities, durations), strict=True):
+                roll[keys] = value
+            self.level = self.level + rolls
+            self.remaining = self.remaining.clone()
+            self.remaining[keys] = torch.maximum(durations, self.remaining[keys])
+            self.latest, self.since = rolls[0], 1
+        self.remaining = (self.remaining - 1).clamp(min=0)
+        del self.past[0], self.counts[0]
+        self.past.append(self.silent if rolls is None else rolls[0])
+        self.counts.append(len(keys))
 
     def _with(self, keys: Tensor, velocities: Tensor, durations: Tensor) -> Tensor:
         if len(keys) == 0:

@@ -110,24 +110,26 @@ class _Run:
 
     # --- one step at a time ---------------------------------------------------------------------
 
+    def before(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What the network is given at a step, but for the place."""
+        history = self.history
+        return self.onset, history.held, self.velocity, history.rhythm(), history.harmony()
+
     def given(self, step: int) -> Tensor:
         """What the network is given at a step, (H,)."""
-        return self.network.given(
-            self.onset, self.history.held, self.velocity, self.history.rhythm(),
-            self.history.harmony(), self.place[step],
-        )  # fmt: skip
+        return self.network.given(*self.before(), self.place[step])
 
     def begin(self, notes: list[tuple[int, int, int]]) -> None:
         """These notes (key, velocity bin, duration) begin now; go on to the next step."""
         rows = torch.tensor(notes, dtype=torch.long, device=self.place.device).reshape(-1, 3)
-        held = self.history.held
-        self.onset = torch.zeros_like(self.onset)
+        sounding = self.history.held
         self.velocity = torch.zeros_like(self.velocity)
         if notes:
-            self.onset[rows[:, 0]] = 1.0
             self.velocity.index_put_((rows[:, 1],), self.velocity.new_ones(()), accumulate=True)
-        self.rolls.append((self.onset, torch.maximum(held, self.onset), self.velocity))
         self.history.play(rows[:, 0], rows[:, 1], rows[:, 2])
+        self.onset = self.history.past[-1]
+        sounding = torch.maximum(sounding, self.onset) if notes else sounding
+        self.rolls.append((self.onset, sounding, self.velocity))
         self.age = {key: age + 1 for key, age in self.age.items()}
         self.age.update((key, 1) for key, _, _ in notes)
 
@@ -141,12 +143,14 @@ class _Run:
                 note.velocity_bin,
                 note.duration,
             )
-        given = []
+        rows = []
         for step in range(self.steps):
-            given.append(self.given(step))
+            rows.append(self.before())
             begins = sorted(starts.get(step, {}).items(), reverse=True)
             self.begin([(key, *touch) for key, touch in begins])
-        self.states(torch.stack(given).unsqueeze(0))
+        onset, held, velocity, rhythm, harmony = map(torch.stack, zip(*rows, strict=True))
+        given = self.network.given(onset, held, velocity, rhythm, harmony, self.place)
+        self.states(given.unsqueeze(0))
 
     def states(self, given: Tensor, at: int = 0) -> Tensor:
         """The decoder's states over steps at, at + 1 ..., (1, Q, H)."""
