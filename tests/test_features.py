@@ -4,13 +4,13 @@ import torch
 from pianogen.families.features import (
     DURATIONS,
     Features,
-    History,
     classes,
     duration_classes,
     key_of,
     remembered,
     spread,
 )
+from pianogen.families.history import History
 from pianogen.grid import KEYS, Measure, Meter, Note
 from tests.music import as_window, random_measures
 

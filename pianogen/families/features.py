@@ -1,7 +1,7 @@
 """What is known of music, as tensors: rolls, decayed pitch profiles, earlier measures.
 
-Two ways to the same numbers, which a test holds together: `Features.of` for whole windows
-(training) and `History` a step at a time (playing). Everything at step t is made from notes
+Two ways to the same numbers, which a test holds together: `Features.of` here for whole windows
+(training) and `history.History` a step at a time (playing). Everything at step t is made from notes
 before t, so a network may read all of it without seeing what it is to predict.
 
 Keys are pitches counted from A0: 0..87. T counts steps from the window's first.
@@ -9,7 +9,6 @@ Keys are pitches counted from A0: 0..87. T counts steps from the window's first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,7 +99,7 @@ class Features:
         B, T, S = notes.windows, notes.length, notes.steps
         rolls = notes.key.new_zeros((3, B, T, KEYS), dtype=torch.float32)
         where = (notes.window, notes.time, notes.key)
-        for roll, value in zip(rolls, _values(notes.velocity, notes.duration), strict=True):
+        for roll, value in zip(rolls, values(notes.velocity, notes.duration), strict=True):
             roll[where] = value
         onset = rolls[0]
         velocity = onset.new_zeros(B, T, VELOCITY_BINS)
@@ -132,7 +131,7 @@ class Features:
         return planes(self.held[where], self.level[where], torch.stack(rows, 1), self.latest[where])
 
 
-def _values(velocity: Tensor, duration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def values(velocity: Tensor, duration: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What the three rolls hold for each note: that it is there, how loud, how long."""
     return torch.ones_like(velocity, dtype=torch.float32), loudness(velocity), length(duration)
 
@@ -317,103 +316,3 @@ def as_shares(sums: Tensor) -> Tensor:
     counts = sums.view(*sums.shape[:-1], 2, VELOCITY_BINS) + 0.003
     shares = counts / (counts.sum(dim=-1, keepdim=True) + 0.003)
     return torch.log(shares).flatten(start_dim=-2)
-
-
-class History:
-    """The same features one step at a time, for playing.
-
-    `planes`, `rhythm` and `harmony` are of what came before the present step; `play` says what
-    begins there and moves on to the next. `copy()` is cheap: tensors are replaced, never written
-    into, and the list of the past is all that is copied.
-    """
-
-    def __init__(self, steps: int, device: torch.device) -> None:
-        self.steps = steps
-        self.level = torch.zeros(len(DECAYS), 3, KEYS, device=device)
-        self.silent = torch.zeros(KEYS, device=device)
-        self.past = [self.silent] * (4 * steps)  # onsets, (88,) a step, oldest first
-        self.counts = [0] * (4 * steps)  # how many
-        self.latest = self.silent
-        self.since = 1  # steps since the newest onset, or since the step before the first
-        self.remaining = torch.zeros(KEYS, dtype=torch.long, device=device)  # steps still to sound
-        self.fade = torch.exp(-1 / torch.tensor(DECAYS, device=device))[:, None, None]
-        self.memory = torch.zeros(
-            len(MEMORIES), KEYS, VELOCITY_BINS + len(DURATIONS), device=device
-        )
-        self.fade_memory = torch.exp(-1 / torch.tensor(MEMORIES, device=device))[:, None, None]
-        self.classes = duration_classes().to(device)
-        self.distance = (
-            torch.arange(KEYS, device=device)[:, None] - torch.arange(KEYS, device=device)
-        ).abs() / MEMORY_KEYS
-
-    def copy(self) -> History:
-        """An independent history with the same past."""
-        other = History.__new__(History)
-        other.__dict__.update(self.__dict__, past=self.past[:], counts=self.counts[:])
-        return other
-
-    @property
-    def held(self) -> Tensor:
-        """(88,) 1 where a key sounds on from before."""
-        return (self.remaining > 0).float()
-
-    def planes(self) -> Tensor:
-        """What the note head reads at the present step, (14, 88)."""
-        before = torch.stack([self.past[-back] for back in lookbacks(self.steps)])
-        return planes(self.held, self.level, before, self.latest)
-
-    def rhythm(self) -> Tensor:
-        """When notes came, (20,)."""
-        earlier = [
-            [self.counts[ahead - back] if ahead < back else 0 for ahead in range(AHEAD)]
-            for back in lookbacks(self.steps)
-        ]
-        new = self.silent.new_tensor
-        return rhythm(new(earlier), new(float(self.since)), self.held)
-
-    def harmony(self) -> Tensor:
-        """Pitch-class profiles over a beat and a measure, (24,)."""
-        return harmony(self.level)
-
-    def remembered(self, key: int, above: Sequence[tuple[int, int, int]]) -> Tensor:
-        """As the function of this name, for a note on `key` now, (2, 64).
-
-        above: the notes chosen before it in its chord, (key, velocity bin, length class) each.
-        """
-        near = torch.exp(-self.distance[key])
-        sums = torch.einsum("k,nkv->nv", near, self.memory)
-        for other, velocity, length_class in above:
-            marks = marked(*near.new_tensor([[velocity], [length_class]]).long())
-            sums = sums + near[other] * marks
-        return as_shares(sums)
-
-    def play(self, keys: Tensor, velocities: Tensor, durations: Tensor) -> None:
-        """Begin these notes now (each (n,) int64) and go on to the next step."""
-        self.since += 1
-        self.memory = self._with(keys, velocities, durations) * self.fade_memory
-        self.level = self.level * self.fade
-        rolls = None
-        if len(keys):
-            rolls = self.level.new_zeros(3, KEYS)
-            for roll, value in zip(rolls, _values(velocities, durations), strict=True):
-                roll[keys] = value
-            self.level = self.level + rolls
-            self.remaining = self.remaining.clone()
-            self.remaining[keys] = torch.maximum(durations, self.remaining[keys])
-            self.latest, self.since = rolls[0], 1
-        self.remaining = (self.remaining - 1).clamp(min=0)
-        del self.past[0], self.counts[0]
-        self.past.append(self.silent if rolls is None else rolls[0])
-        self.counts.append(len(keys))
-
-    def _with(self, keys: Tensor, velocities: Tensor, durations: Tensor) -> Tensor:
-        if len(keys) == 0:
-            return self.memory
-        memory = self.memory.clone()
-        memory[:, keys] += marked(velocities, self.classes[durations])
-        return memory
-
-    def silence(self, key: int) -> None:
-        """End a key that sounds on from before, now."""
-        self.remaining = self.remaining.clone()
-        self.remaining[key] = 0

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from pianogen.errors import ConfigError
-from pianogen.families.features import DURATIONS, History, key_of, touch
+from pianogen.families.features import DURATIONS, key_of, touch
 from pianogen.families.head import NO_KEY, STOP
+from pianogen.families.history import History
 from pianogen.families.hybrid import Hybrid, HybridConfig, chord_above
 from pianogen.families.layers import EncoderState, LSTMState, Surroundings
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
