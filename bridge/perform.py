@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,14 +59,7 @@ def _meter_of(score: Score) -> Meter:
 
 
 def _strokes_of(score: Score) -> list[Stroke]:
-    starts, ends = score.seconds(score.notes[:, 0]), score.seconds(score.notes[:, 1])
-    columns: Iterable[list[float]] = (
-        column.tolist() for column in (starts, ends, score.notes[:, 2], score.notes[:, 3])
-    )
-    return [
-        Stroke(start, end, int(pitch), int(velocity))
-        for start, end, pitch, velocity in zip(*columns, strict=True)
-    ]
+    return [Stroke(n.start, n.end, n.pitch, n.velocity) for n in score.timed_notes()]
 
 
 def _pedal_of(score: Score) -> list[Timed]:

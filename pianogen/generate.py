@@ -39,7 +39,7 @@ def hear(path: Path, measures: int | None = None) -> Heard:
     if measures is not None and not 1 <= measures <= len(rows):
         raise ConfigError(f"{path}: has {len(rows)} measures, so --from must be 1 to {len(rows)}")
     count = measures or len(rows)
-    return Heard(tuple(rows.measure(i) for i in range(count)), rows.tempo(count - 1))
+    return Heard(rows.all_measures()[:count], rows.tempo(count - 1))
 
 
 def continuation(

@@ -78,6 +78,12 @@ class Score:
         passed = before[last] + (ticks - at[last]) * microseconds[last]
         return np.asarray(passed / (1e6 * self.ticks_per_beat), np.float64)
 
+    def timed_notes(self) -> tuple[TimedNote, ...]:
+        """The notes in seconds, as the keys were held: the pedal is not applied."""
+        starts, ends = self.seconds(self.notes[:, 0]), self.seconds(self.notes[:, 1])
+        columns = (starts, ends, self.notes[:, 2], self.notes[:, 3])
+        return tuple(TimedNote(*row) for row in zip(*(c.tolist() for c in columns), strict=True))
+
     def tempo_at(self, ticks: Ints) -> Floats:
         """The tempo in force, in beats a minute, at some ticks."""
         last = np.searchsorted(self.tempos[:, 0], ticks, side="right") - 1
@@ -127,10 +133,7 @@ def read_score(path: Path) -> Score:
 
 def read_notes(path: Path) -> tuple[TimedNote, ...]:
     """Read a MIDI file's notes in seconds, as the keys were held: the pedal is not applied."""
-    score = read_score(path)
-    starts, ends = score.seconds(score.notes[:, 0]), score.seconds(score.notes[:, 1])
-    columns = (starts, ends, score.notes[:, 2], score.notes[:, 3])
-    return tuple(TimedNote(*row) for row in zip(*(c.tolist() for c in columns), strict=True))
+    return read_score(path).timed_notes()
 
 
 def _open(path: Path) -> mido.MidiFile:

@@ -27,7 +27,7 @@ from pianogen.checkpoint import Checkpoint, save
 from pianogen.dataset import Augmentation, Batch, Windows
 from pianogen.device import autocast, choose_device
 from pianogen.errors import ConfigError, DataError
-from pianogen.families.hybrid import Hybrid, HybridConfig, Losses
+from pianogen.families.hybrid import LOSS_WEIGHTS, Hybrid, HybridConfig, Losses
 from pianogen.files import write_whole
 from pianogen.shards import Shard
 
@@ -156,7 +156,7 @@ class Trainer:
 
 
 def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms, embeddings of one row and scalars do not."""
+    """Matrices and embeddings decay; biases, norms and scalars do not."""
     matrices = [p for p in network.parameters() if p.dim() >= 2]
     others = [p for p in network.parameters() if p.dim() < 2]
     return [
@@ -183,13 +183,7 @@ def nats(sums: Mapping[str, float]) -> dict[str, float]:
         "duration": sums["duration"] / notes,
         "rhythm": sums["rhythm"] / max(sums["rhythm_steps"], 1),
     }
-    figures["loss"] = (
-        figures["pitch"]
-        + 0.8 * figures["timing"]
-        + 0.5 * figures["velocity"]
-        + 0.5 * figures["duration"]
-        + 0.3 * figures["rhythm"]
-    )
+    figures["loss"] = sum(weight * figures[name] for name, weight in LOSS_WEIGHTS.items())
     return figures
 
 

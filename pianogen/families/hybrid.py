@@ -38,7 +38,8 @@ from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
 
 POSITION = 32  # size of the measure encoding
 RHYTHMS = 32  # steps to the next onset: 0..30, and 31 for more
-GAP = 0.05  # of a step: keeps a hazard of 0 or 1 finite
+ALMOST = 0.999  # of a chance: keeps the hazard of a certain onset finite
+LOSS_WEIGHTS = {"pitch": 1.0, "timing": 0.8, "velocity": 0.5, "duration": 0.5, "rhythm": 0.3}
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,14 @@ class Losses:
 
     def total(self) -> Tensor:
         """The training loss: nats a note, weighted as published (duration as velocity)."""
-        return (
-            1.0 * self.note / self.notes
-            + 0.8 * self.onset / self.notes
-            + 0.5 * self.velocity / self.velocity_weight.clamp(min=1)
-            + 0.5 * self.duration / self.notes
-            + 0.3 * self.rhythm / self.rhythm_steps.clamp(min=1)
-        )
+        parts = {
+            "pitch": self.note / self.notes,
+            "timing": self.onset / self.notes,
+            "velocity": self.velocity / self.velocity_weight.clamp(min=1),
+            "duration": self.duration / self.notes,
+            "rhythm": self.rhythm / self.rhythm_steps.clamp(min=1),
+        }
+        return torch.stack([weight * parts[name] for name, weight in LOSS_WEIGHTS.items()]).sum()
 
 
 class Hybrid(nn.Module):
@@ -167,7 +169,7 @@ class Hybrid(nn.Module):
         """Rhythm logits (..., 32) and the onset logit (...), which the rhythm steers."""
         rhythm = self.rhythm(state).float()
         now = F.log_softmax(rhythm, dim=-1)[..., 0]
-        hazard = now - torch.log1p(-now.exp() * (1 - GAP / 50))
+        hazard = now - torch.log1p(-now.exp() * ALMOST)
         return rhythm, self.onset(state).squeeze(-1).float() + self.steering * hazard
 
     def states(self, features: Features, notes: Notes) -> Tensor:
