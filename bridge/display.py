@@ -203,7 +203,8 @@ class Roll:
         if status is None:
             return "loading the model"
         where = f" | measure {status.measure}" if status.measure is not None else ""
-        return f"{status.mode}{where} | {status.tempo:.0f} bpm | preset {status.preset}"
+        best = f" | best of {status.candidates}" if status.candidates else ""
+        return f"{status.mode}{where} | {status.tempo:.0f} bpm | preset {status.preset}{best}"
 
 
 def _runs(columns: list[dict[int, str]], upper: int) -> Iterator[tuple[str, str]]:

@@ -106,11 +106,17 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The model process has answered a request; `measure` is None where it failed."""
+    """The model process has answered a request; `measure` is None where it failed.
+
+    candidates: how many drafts it was chosen from. spare_s: how much sooner one alone would
+    have come, in seconds.
+    """
 
     time: float
     plan_id: int
     measure: Measure | None
+    candidates: int = 1
+    spare_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +166,9 @@ class Ask:
 
     context: the newest measures heard, both voices, of which the first has index `start` among
     all that count as heard (those before it are as they were when last sent). Answered by a
-    Planned with the same `plan_id`; useless after `deadline` (seconds, monotonic).
+    Planned with the same `plan_id`; useless after `deadline`, wanted by `wanted_by`, when the
+    model may be asked again (both in seconds, monotonic): until then more drafts may be drawn,
+    at most `sampling.candidates`.
     """
 
     plan_id: int
@@ -171,6 +179,7 @@ class Ask:
     sampling: Sampling
     seed: int
     deadline: float
+    wanted_by: float
 
 
 @dataclass(frozen=True, slots=True)

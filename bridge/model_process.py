@@ -6,22 +6,26 @@ nothing of ports, clocks or turns. Ends when the daemon's end of the pipe closes
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import Any
 
+from bridge.candidates import Costs
 from bridge.recall import Recall
 from bridge.wire import Failed, Ready, Reply, Request
 from pianogen.continuation import Continuation
+from pianogen.errors import PianogenError
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 
-WARM_UP_MEASURES = 4
+WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, before any is asked
+WARM_UP_ROUNDS = 4  # the first of which is not counted
 DEFAULT_FACTORY = "pianogen.checkpoint:load_continuation"
 
 
@@ -31,11 +35,13 @@ class Setup:
 
     checkpoints: (name, sha256 or None) of every preset's. device: cpu, cuda or auto.
     factory: "module:function", called as function(name, device=..., sha256=...).
+    meter: that of the measures to come.
     """
 
     checkpoints: tuple[tuple[str, str | None], ...]
     device: str = "cpu"
     factory: str = DEFAULT_FACTORY
+    meter: Meter = field(default_factory=Meter)
 
 
 def run(connection: Connection, setup: Setup) -> None:
@@ -46,6 +52,8 @@ def run(connection: Connection, setup: Setup) -> None:
     except (Exception, SystemExit) as error:
         _say(connection, Failed(_one_line(error)))
         return
+    gc.collect()
+    gc.freeze()  # what was loaded stays: to look through it again would cost an answer its time
     if _say(connection, ready):
         _serve(connection, recalls)
 
@@ -57,8 +65,9 @@ def _load(setup: Setup) -> tuple[dict[str, Recall], Ready]:
     recalls, warm_s = {}, 0.0
     for name, sha256 in setup.checkpoints:
         model: Continuation = factory(name, device=device, sha256=sha256)
-        warm_s = max(warm_s, _warm_up(model))
-        recalls[name] = Recall(model)
+        costs = Costs()
+        warm_s = max(warm_s, warm_up(model, setup.meter, costs, WARM_UPS[device]))
+        recalls[name] = Recall(model, costs)
     return recalls, Ready(device, perf_counter() - began, warm_s * 1000)
 
 
@@ -69,9 +78,10 @@ def _prepare(setup: Setup) -> str:
         return "cpu" if setup.device == "auto" else setup.device
     import torch
 
+    from pianogen.device import choose_device
+
     torch.set_num_threads(1)
-    has_cuda = setup.device in ("cuda", "auto") and torch.cuda.is_available()
-    return "cuda" if has_cuda else "cpu"
+    return choose_device(setup.device).type
 
 
 def _find(factory: str) -> Callable[..., Any]:
@@ -80,21 +90,29 @@ def _find(factory: str) -> Callable[..., Any]:
     return found
 
 
-def _warm_up(model: Continuation) -> float:
+def warm_up(model: Continuation, meter: Meter, costs: Costs, sizes: Sequence[int]) -> float:
     """Play a little unheard, so that the first real answer is as fast as the rest.
 
-    Returns the seconds the last measure took to be heard and answered.
+    What so many drafts take is told to `costs`. Returns the seconds that the last measure took
+    to be heard and answered from one draft.
     """
-    meter, began = Meter(), 0.0
-    chords = tuple(Note(8 * i, 48 + 4 * j + i, 16, 8) for i in range(4) for j in range(4))
+    onsets = range(0, meter.steps, 8)
+    chords = tuple(Note(t, 48 + 4 * j + t // 8, 16, 8) for t in onsets for j in range(4))
+    one_s = 0.0
     model.reset(meter)
-    for seed in range(WARM_UP_MEASURES):
-        began = perf_counter()
-        model.listen(Measure(meter, chords))
-        model.answer(Sampling(), seed)
-    took = perf_counter() - began
+    for played in range(WARM_UP_ROUNDS):
+        for candidates in sizes:
+            began = perf_counter()
+            model.listen(Measure(meter, chords))
+            heard = perf_counter()
+            model.answer(Sampling(candidates=candidates), played)
+            over = perf_counter()
+            if played:
+                costs.learn(candidates, over - heard)
+            if candidates == 1:
+                one_s = over - began
     model.reset(meter)
-    return took
+    return one_s
 
 
 def _serve(connection: Connection, recalls: dict[str, Recall]) -> None:
@@ -120,6 +138,9 @@ def _answer(recalls: dict[str, Recall], request: Request) -> Reply:
         listen_ms=done.listen_s * 1000,
         answer_ms=done.answer_s * 1000,
         listened=done.listened,
+        candidates=done.candidates,
+        spare_ms=done.spare_s * 1000,
+        is_tight=done.is_tight,
     )
 
 
@@ -133,4 +154,6 @@ def _say(connection: Connection, word: Reply | Ready | Failed) -> bool:
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if isinstance(error, PianogenError):
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

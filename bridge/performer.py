@@ -21,6 +21,7 @@ from bridge.model_process import DEFAULT_FACTORY, Setup, run
 from bridge.presets import Preset
 from bridge.processes import start_process
 from bridge.wire import Failed, Ready, Reply, Request, Word, unpack_measure
+from pianogen.grid import Meter
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,18 @@ _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class PlanFigures:
-    """How the requests fared: milliseconds from asked to answered, and how many had no answer."""
+    """How the requests fared: milliseconds from asked to answered, and how many had no answer.
+
+    candidates: from how many drafts each answer was chosen. tight: how often one was late or
+    nearly so, and the next had fewer.
+    """
 
     def __init__(self) -> None:
         self.response_ms: deque[float] = deque(maxlen=100_000)
         self.listen_ms: deque[float] = deque(maxlen=100_000)  # a measure heard anew
         self.answer_ms: deque[float] = deque(maxlen=100_000)
+        self.candidates: deque[int] = deque(maxlen=100_000)
+        self.tight = 0
         self.late = 0
         self.failed = 0
 
@@ -44,6 +51,8 @@ class PlanFigures:
         if reply.measure is not None:
             self.response_ms.append(response_s * 1000)
             self.answer_ms.append(reply.answer_ms)
+            self.candidates.append(reply.candidates)
+            self.tight += reply.is_tight
             if reply.listened:
                 self.listen_ms.append(reply.listen_ms / reply.listened)
         elif reply.reason == "late":
@@ -56,7 +65,7 @@ class Performer:
     """The process that plays, asked by `Ask`, answering by Planned on the daemon's queue.
 
     checkpoints: (name, sha256 or None), all loaded at the start. device: cpu, cuda or auto.
-    factory: what loads a checkpoint, "module:function".
+    factory: what loads a checkpoint, "module:function". meter: of the measures to come.
     """
 
     def __init__(
@@ -66,11 +75,12 @@ class Performer:
         *,
         device: str = "cpu",
         factory: str = DEFAULT_FACTORY,
+        meter: Meter | None = None,
     ) -> None:
         self.figures = PlanFigures()
         self.failure: str | None = None  # why the process could not serve, where it said so
         self.ready: Ready | None = None
-        self._setup = Setup(tuple(checkpoints), device, factory)
+        self._setup = Setup(tuple(checkpoints), device, factory, meter or Meter())
         self._queue = queue
         self._asked: dict[int, float] = {}  # plan_id: when
         self._closing = threading.Event()
@@ -201,8 +211,13 @@ class Performer:
         self.figures.count(reply, now - asked)
         if reply.measure is None and reply.reason != "late":
             log.warning("the model failed to answer: %s", reply.reason)
+        log.debug(
+            "plan %d: the best of %d, heard in %.1f ms, drawn in %.1f ms, here after %.1f ms",
+            reply.plan_id, reply.candidates, reply.listen_ms, reply.answer_ms, 1000 * (now - asked),
+        )  # fmt: skip
         measure = unpack_measure(reply.measure) if reply.measure is not None else None
-        self._queue.put(Planned(now, reply.plan_id, measure))
+        spare_s = reply.spare_ms / 1000
+        self._queue.put(Planned(now, reply.plan_id, measure, reply.candidates, spare_s))
 
 
 def checkpoints_of(presets: Sequence[Preset]) -> tuple[tuple[str, str | None], ...]:

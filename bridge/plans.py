@@ -38,6 +38,7 @@ class Plans:
         self.tally = Tally()
         self._meter = meter
         self.next_id = 1  # that no request has had
+        self.candidates = 0  # how many drafts the newest answer was chosen from
         self._open: dict[int, _Open] = {}
         self._ready: dict[int, tuple[int, Measure]] = {}  # by measure: (plan_id, plan)
         self._asked: dict[int, Ask] = {}  # by measure: the newest
@@ -45,7 +46,10 @@ class Plans:
 
     @property
     def response_s(self) -> float:
-        """How long an answer may take, from the slowest of the newest; 0 before the first."""
+        """How long an answer of one draft may take, from the slowest of the newest; 0 before any.
+
+        Of one: more drafts are drawn where there is time, and must not make more time for more.
+        """
         return SAFETY * max(self._responses, default=0.0)
 
     def is_news(self, measure: int, ask: Ask) -> bool:
@@ -66,12 +70,13 @@ class Plans:
         request = self._open.pop(planned.plan_id, None)
         if request is None:
             return None
-        self._responses.append(max(0.0, planned.time - request.asked_at))
+        self._responses.append(max(0.0, planned.time - request.asked_at - planned.spare_s))
         plan = planned.measure
         if plan is None or plan.meter != self._meter:
             self.tally.failed += 1
             return "the model failed to answer a request"
         self.tally.answered += 1
+        self.candidates = planned.candidates
         if request.measure is None:
             return None
         if request.measure < next_line:

@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bridge.errors import PresetError
-from pianogen.presets import find_presets
+from pianogen.presets import AUTO, MOST_CANDIDATES, UNHURRIED_CANDIDATES, find_presets
 from pianogen.sampling import Sampling
 
 DEFAULT_CHECKPOINT = "default"
 _MAX_BYTES = 64 * 1024  # a preset file larger than this is something else
+_MOST = {"most": MOST_CANDIDATES}
 
 
 class Preset(BaseModel):
@@ -29,6 +30,8 @@ class Preset(BaseModel):
     checkpoint is `default` (the one in the package) or a path to a .safetensors file.
     number is what the preset CC's value or the program change must be to choose it.
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
+    candidates: how many drafts of a measure are drawn at most, the best of which is played;
+    `auto` is as many as are done in time.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,9 +46,11 @@ class Preset(BaseModel):
     velocity_temperature: float = Field(0.3, gt=0, le=4)
     rhythm_temperature: float = Field(0.5, gt=0, le=4)
     duration_temperature: float = Field(0.6, gt=0, le=4)
+    min_p: float = Field(0.0, ge=0, lt=1)
     max_polyphony: int = Field(6, ge=1, le=32)
     low_pitch: int = Field(21, ge=0, le=127)
     high_pitch: int = Field(108, ge=0, le=127)
+    candidates: int | Literal["auto"] = AUTO
 
     listen_measures: int = Field(4, ge=1, le=32)
     rest_beats: float = Field(1.5, gt=0, le=64)
@@ -57,17 +62,33 @@ class Preset(BaseModel):
     latency_ms: float = Field(0.0, ge=-200, le=500)
     late_limit_ms: float = Field(30.0, ge=1, le=1000)
 
+    @field_validator("candidates", mode="before")
+    @classmethod
+    def _candidates_in_range(cls, value: object) -> object:
+        if value == AUTO or (isinstance(value, int) and 1 <= value <= MOST_CANDIDATES):
+            return value
+        raise PydanticCustomError("candidates", "must be auto or 1 to {most}", _MOST)
+
+    @property
+    def unhurried(self) -> Preset:
+        """The preset where there is all the time in the world: `auto` is a fixed number."""
+        if self.candidates != AUTO:
+            return self
+        return self.model_copy(update={"candidates": UNHURRIED_CANDIDATES})
+
     @property
     def sampling(self) -> Sampling:
-        """The part of the preset that the model is asked with."""
+        """The part of the preset that the model is asked with; candidates: at most."""
         return Sampling(
             temperature=self.temperature,
             velocity_temperature=self.velocity_temperature,
             rhythm_temperature=self.rhythm_temperature,
             duration_temperature=self.duration_temperature,
+            min_p=self.min_p,
             max_polyphony=self.max_polyphony,
             low_pitch=self.low_pitch,
             high_pitch=self.high_pitch,
+            candidates=MOST_CANDIDATES if self.candidates == "auto" else self.candidates,
         )
 
 
@@ -203,6 +224,8 @@ def _in_words(field: str, detail: ErrorDetails) -> str:
             return f"{field} must be at least {context['ge']:g}, {given}"
         case "less_than_equal":
             return f"{field} must be at most {context['le']:g}, {given}"
+        case "candidates":
+            return f"{field} {detail['msg']}, {given}"
         case "string_too_short":
             return f"{field} must not be empty"
         case kind if kind.startswith("int"):

@@ -113,6 +113,7 @@ class Session:
             plans_answered=turns.plans.tally.answered,
             plans_failed=turns.plans.tally.failed,
             plans_late=turns.plans.tally.late,
+            candidates=turns.plans.candidates,
             measures_answered=turns.measures_answered,
             measures_missed=turns.measures_missed,
             ticks_lost=transport.lost_ticks,

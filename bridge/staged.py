@@ -53,8 +53,13 @@ class Cast:
 
     def performer(self, queue: SimpleQueue[Event]) -> Performer:
         """The model process, not yet started."""
-        checkpoints = checkpoints_of(self.presets)
-        return Performer(checkpoints, queue, device=self.device, factory=self.factory)
+        return Performer(
+            checkpoints_of(self.presets),
+            queue,
+            device=self.device,
+            factory=self.factory,
+            meter=self.settings.meter,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,13 @@ class _Cue:
 
 
 def play_fast(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]) -> Outcome:
-    """Play it on simulated time, each request answered before time goes on."""
+    """Play it on simulated time, each request answered before time goes on.
+
+    There an answer has all the time it wants: each is chosen from as many drafts as its preset
+    says, from a fixed number where that says `auto`, so that the same file gives the same notes.
+    """
     queue: SimpleQueue[Event] = SimpleQueue()
-    session = Session(cast.presets, cast.settings)
+    session = Session([preset.unhurried for preset in cast.presets], cast.settings)
     performer = cast.performer(queue)
     performer.start()
     try:
@@ -140,7 +149,7 @@ def _events(messages: Sequence[Timed]) -> list[Event]:
 
 def _answer(queue: SimpleQueue[Event], performer: Performer, ask: Ask) -> Measure | None:
     """Ask and wait, however long it takes: simulated deadlines mean nothing to the process."""
-    performer.ask(replace(ask, deadline=inf))
+    performer.ask(replace(ask, deadline=inf, wanted_by=inf))
     while (planned := _await(queue, performer, Planned)).plan_id != ask.plan_id:
         pass
     return planned.measure

@@ -19,7 +19,7 @@ class Settings:
     bpm: tempo of the internal clock, 20..400. preset_control: the CC that chooses presets.
     channel: the only input channel heard, 1..16 as players count; None hears all.
     clock_wait_s: how long no MIDI clock must have come before the internal clock takes over.
-    plan_lead_s: how long before the freeze a plan is asked for, at least.
+    plan_lead_s: how long before the freeze a plan is renewed, at least.
     latency_ms: overrides the presets'. preset: the number of the first; None takes the first one.
     """
 
@@ -42,6 +42,7 @@ class Status:
     measure: the song's, from 1; step: in it, from 0; both None while nothing rolls.
     sounding: the machine's pitches, as sent. notes_dropped: planned, never begun, for any reason;
     `late` of them because their time had passed. measures_missed: no plan was ready (a rest).
+    candidates: how many drafts the newest plan was chosen from; 0 before the first.
     """
 
     mode: Mode
@@ -62,6 +63,7 @@ class Status:
     plans_answered: int
     plans_failed: int
     plans_late: int
+    candidates: int
     measures_answered: int
     measures_missed: int
     ticks_lost: int

@@ -24,9 +24,18 @@ def summary(outcome: Outcome, *, is_live: bool) -> list[str]:
         f"model on {outcome.device}: a measure heard in "
         f"{percentile(figures.listen_ms, 0.5):.1f} ms, "
         f"answered in {percentile(figures.answer_ms, 0.5):.1f} ms (p50)",
+        f"drafts of a measure: {_drafts(figures.candidates)}"
+        + (f", fewer after being late or nearly so: {figures.tight} times" if is_live else ""),
         f"notes left sounding: {len(sent.sounding)}",
     ]
     return lines
+
+
+def _drafts(candidates: Iterable[int]) -> str:
+    counts = list(candidates)
+    return (
+        f"p50 {percentile(counts, 0.5):.0f}, {min(counts, default=0)} to {max(counts, default=0)}"
+    )
 
 
 def _spread(values_ms: Iterable[float], *shares: float) -> str:

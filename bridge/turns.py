@@ -1,15 +1,21 @@
 """Whose turn it is: from the performer's phrase to the machine's answer and back.
 
-Each measure line is reached in three stages, each with its time:
+Each measure line is reached in four stages, each with its time:
 
-    |--------------- measure ----------------|-- the answer --
-    |                    ^plan      ^freeze  ^line
-    |                    |          |        the newest plan that is ready begins here
-    |                    |          half a step before: who plays next is settled, the plan renewed
-    |                    plan_lead_s before the freeze: a first plan, where an answer may begin
+    |------------------- measure -----------------|-- the answer --
+    |         ^draft     ^plan      ^freeze       ^line
+    |         |          |          |             the newest plan that is ready begins here
+    |         |          |          half a step before: who plays next is settled, the plan renewed
+    |         |          plan_lead_s before the freeze: renewed, as one draft is done by then
+    |         as long before as drafting may take: a first plan, where an answer may begin and
+    |         no key is down
 
-Where notes are sent early by a latency, all three come earlier by as much. Knows no MIDI events:
-session.py translates.
+Where notes are sent early by a latency, all come earlier by as much. A plan is renewed only where
+what it was made from has changed. Whatever is asked is wanted by the stage that comes next, when
+the model may be asked again: a first plan by the time of `plan`, one renewed there by the freeze,
+one renewed there by the line; and what is asked on a line, inside an answer, by the next `plan`.
+The model draws as many drafts as are done by then, so that the next request finds it free. Knows
+no MIDI events: session.py translates.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias, assert_never
 
+from bridge.candidates import LONGEST_S
 from bridge.context import Context
 from bridge.controls import Controls
 from bridge.events import Ask, Planned
@@ -30,7 +37,7 @@ from bridge.status import Mode, Settings
 from bridge.transport import HALF_STEP, Transport
 from bridge.voice import bookings
 
-Stage: TypeAlias = Literal["plan", "freeze", "line"]
+Stage: TypeAlias = Literal["draft", "plan", "freeze", "line"]
 Due: TypeAlias = tuple[float, Callable[[float], None]]  # when, and what to call with the time now
 
 
@@ -61,7 +68,7 @@ class Turns:
         self._phrase: Phrase | None = None
         self._turn: Turn | None = None
         self._line = 0  # the measure whose line is next, while there is something to do at it
-        self._stage: Stage = "plan"
+        self._stage: Stage = "draft"
         self._answers = 0  # measures answered so far, rests too: what seeds differ by
         self._has_told_of_model = False
 
@@ -114,12 +121,18 @@ class Turns:
     def _freeze(self) -> float:
         return self._crossing - HALF_STEP * self._transport.period
 
+    @property
+    def _plan(self) -> float:
+        return self._freeze - max(self._settings.plan_lead_s, self.plans.response_s)
+
     # What time brings.
 
     def _time_of_stage(self) -> float:
         match self._stage:
+            case "draft":
+                return self._plan - LONGEST_S
             case "plan":
-                return self._freeze - max(self._settings.plan_lead_s, self.plans.response_s)
+                return self._plan
             case "freeze":
                 return self._freeze
             case "line":
@@ -129,6 +142,10 @@ class Turns:
 
     def _reach_stage(self, now: float) -> None:
         match self._stage:
+            case "draft":
+                self._stage = "plan"
+                if self._hearing.quiet_since(run := self._transport.run_at(now)) < run:
+                    self._plan_early(now)
             case "plan":
                 self._stage = "freeze"
                 self._plan_early(now)
@@ -141,7 +158,7 @@ class Turns:
                 assert_never(self._stage)
 
     def _plan_early(self, now: float) -> None:
-        """Ask for a first plan where an answer may begin at the line."""
+        """Ask for a plan where an answer may begin at the line."""
         phrase, preset = self._phrase, self._controls.coming
         if phrase is None or not self.is_model_ready:
             return
@@ -174,7 +191,7 @@ class Turns:
         measure = self._line
         is_ours = self._is_ours
         self._line += 1
-        self._stage = "plan"
+        self._stage = "draft"
         if is_ours:
             self._play(measure)
         elif self._turn is not None:
@@ -211,10 +228,18 @@ class Turns:
             sampling=preset.sampling,
             seed=seed_of(self._settings.seed, self._answers),
             deadline=self._crossing,
+            wanted_by=self._next_stage(now),
         )
         if self.plans.is_news(self._line, ask):
             self.plans.asked(self._line, ask, now)
             self._out.add(ask)
+
+    def _next_stage(self, now: float) -> float:
+        """When the model may be asked again, before the line or on it."""
+        for stage in (self._plan, self._freeze):
+            if now < stage:
+                return stage
+        return self._crossing
 
     def _send_due(self, now: float, until: float) -> None:
         self._out.send(self.scheduler.due(now, self._transport.time_of, until=until))
@@ -292,7 +317,7 @@ class Turns:
         """Before work arises where there was none: find the line that comes next."""
         if self._transport.is_running and not self.has_work:
             self._line = int(self._transport.run_at(now) // self._ticks) + 1
-            self._stage = "plan"
+            self._stage = "draft"
 
     def _end_turn(self, run: float) -> None:
         self._turn = None

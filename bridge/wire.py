@@ -34,7 +34,7 @@ def unpack_measure(data: bytes) -> Measure:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An Ask, packed. deadline: seconds of the monotonic clock, which all processes share."""
+    """An Ask, packed. Times are seconds of the monotonic clock, which all processes share."""
 
     plan_id: int
     checkpoint: str
@@ -44,6 +44,7 @@ class Request:
     sampling: Sampling
     seed: int
     deadline: float
+    wanted_by: float
 
     @classmethod
     def of(cls, ask: Ask) -> Request:
@@ -57,12 +58,17 @@ class Request:
             sampling=ask.sampling,
             seed=ask.seed,
             deadline=ask.deadline,
+            wanted_by=ask.wanted_by,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What became of a request: a packed measure, or None and the reason why not."""
+    """What became of a request: a packed measure, or None and the reason why not.
+
+    candidates: how many drafts it was chosen from. spare_ms: how much sooner one alone would
+    have come. is_tight: it was late or nearly so, so that there will be fewer.
+    """
 
     plan_id: int
     measure: bytes | None
@@ -70,11 +76,17 @@ class Reply:
     answer_ms: float = 0.0
     listened: int = 0  # measures that had to be heard anew
     reason: str = ""
+    candidates: int = 1
+    spare_ms: float = 0.0
+    is_tight: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Every checkpoint is loaded and has answered once. device: cpu or cuda."""
+    """Every checkpoint is loaded and has answered, from one draft and from many.
+
+    device: cpu or cuda.
+    """
 
     device: str
     load_s: float

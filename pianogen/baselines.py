@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pianogen.families.features import DURATIONS
+from pianogen.families.notes import DURATIONS
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
 from pianogen.nats import Sums, note_sums
 from pianogen.windowed import Bools, Floats, Ints, Windowed, any_key
@@ -84,7 +84,7 @@ class Unigram:
         return np.broadcast_to(whole, windows.shape[:2])
 
     def nats(self, windows: Windowed) -> Sums:
-        """Sums of negative log-likelihood over windows of music."""
+        """Sums of negative log-likelihood over each window of music."""
         roll = windows.onsets()
         begins = any_key(roll)
         chance = self.of_steps(windows)
@@ -92,10 +92,10 @@ class Unigram:
         pitch = np.log(self.counts[sets.sum(axis=1)]) + log_sets(self.odds[None], sets)
         return note_sums(
             windows,
-            note=-float(pitch.sum()),
-            onset=-float(np.log(np.where(begins, chance, 1 - chance)).sum()),
+            note=-windows.per_window(pitch, begins.nonzero()[0]),
+            onset=-np.log(np.where(begins, chance, 1 - chance)).sum(axis=1),
             velocity=-np.log(self.velocity[windows.velocity]),
-            duration=-float(np.log(self.duration[windows.duration_class]).sum()),
+            duration=-np.log(self.duration[windows.duration_class]),
         )
 
     def sample(self, meter: Meter, measures: int, rng: np.random.Generator) -> tuple[Measure, ...]:
@@ -212,17 +212,22 @@ class Repeat:
         return cls(unigram, again, share / (1 - share))
 
     def nats(self, windows: Windowed) -> Sums:
-        """Sums of negative log-likelihood over windows of music."""
+        """Sums of negative log-likelihood over each window of music."""
         parts = _evidence(self.unigram, windows)
         nats = {name: part.nats(self.again[name]) for name, part in parts.items()}
         now, before = _sets(windows)
         odds = np.where(before, self.odds, self.unigram.odds)
+        roll = windows.onsets()
+        did = any_key(windows.a_measure_ago(roll))
         return note_sums(
             windows,
-            note=float(nats["count"].sum() - log_sets(odds, now).sum()),
-            onset=float(nats["onset"].sum() + nats["rest"].sum()),
+            note=windows.per_window(
+                nats["count"] - log_sets(odds, now), any_key(roll).nonzero()[0]
+            ),
+            onset=windows.per_window(nats["onset"], did.nonzero()[0])
+            + windows.per_window(nats["rest"], (~did).nonzero()[0]),
             velocity=nats["velocity"],
-            duration=float(nats["duration"].sum()),
+            duration=nats["duration"],
         )
 
 
@@ -274,12 +279,13 @@ class Hold:
         return cls(unigram, {n: fit_again(joined([part[n] for part in parts])) for n in names})
 
     def nats(self, windows: Windowed) -> Sums:
-        """Sums of negative log-likelihood over windows of music."""
+        """Sums of negative log-likelihood over each window of music."""
         parts = _as_before(self.unigram, windows)
         nats = {name: part.nats(self.again[name]) for name, part in parts.items()}
+        unknown = np.full(windows.windows, math.nan)
         return note_sums(
-            windows, note=math.nan, onset=math.nan,
-            velocity=nats["velocity"], duration=float(nats["duration"].sum()),
+            windows, note=unknown, onset=unknown,
+            velocity=nats["velocity"], duration=nats["duration"],
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The command `pianogen`: prepare, train, evaluate, continue, generate.
+"""The command `pianogen`: prepare, train, benchmark, evaluate, continue, generate, export.
 
 Parses, calls, and turns what a user can mend into one line and exit code 2. Heavy modules are
 imported by the command that needs them.
@@ -51,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pianogen", description="Piano continuations, offline.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_prepare, _add_train, _add_evaluate, _add_continue, _add_generate, _add_export):
+    for add in (_add_prepare, _add_train, _add_benchmark, _add_evaluate, _add_continue,
+                _add_generate, _add_weigh, _add_export):  # fmt: skip
         add(commands)
     return parser
 
@@ -86,6 +87,7 @@ def _add_train(commands: _Commands) -> None:
     parser = commands.add_parser("train", help="train a checkpoint")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR")
     parser.add_argument("--out", required=True, type=Path, metavar="RUN")
+    parser.add_argument("--recipe", metavar="NAME", help="clean (default), all, or a YAML file")
     parser.add_argument("--resume", action="store_true", help="go on where RUN was stopped")
     parser.add_argument("--steps", type=int, help="updates in all")
     parser.add_argument("--batch-steps", type=int, help="grid steps in an update")
@@ -93,17 +95,47 @@ def _add_train(commands: _Commands) -> None:
     parser.add_argument("--validate-every", type=int, metavar="UPDATES")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"))
     parser.add_argument("--threads", type=int, help="of the processor (default 1)")
     parser.set_defaults(run=_train)
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from pianogen.train import TrainConfig, read_config, train
+    from pianogen.errors import ConfigError
+    from pianogen.recipe import read_config, read_recipe
+    from pianogen.train import train
 
-    names = ("steps", "batch_steps", "learning_rate", "validate_every", "seed", "device", "threads")
+    if arguments.resume and arguments.recipe:
+        raise ConfigError("--resume goes on with the run's own config.json: leave out --recipe")
+    names = ("steps", "batch_steps", "learning_rate", "validate_every", "seed", "device",
+             "precision", "threads")  # fmt: skip
     changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
-    start = read_config(arguments.out) if arguments.resume else TrainConfig()
+    recipe = arguments.recipe or "clean"
+    start = read_config(arguments.out) if arguments.resume else read_recipe(recipe).train
     train(arguments.data, arguments.out, replace(start, **changes), resume=arguments.resume)
+    return 0
+
+
+def _add_benchmark(commands: _Commands) -> None:
+    parser = commands.add_parser("benchmark", help="how fast training goes here")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--recipe", default="clean", metavar="NAME")
+    parser.add_argument("--updates", type=int, default=10, help="of each setting (default 10)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.set_defaults(run=_benchmark)
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    from pianogen.benchmark import HEADING, benchmark
+    from pianogen.errors import ConfigError
+    from pianogen.recipe import read_recipe
+
+    if arguments.updates < 1:
+        raise ConfigError("--updates must be at least 1")
+    config = replace(read_recipe(arguments.recipe).train, device=arguments.device)
+    print(HEADING)
+    for speed in benchmark(arguments.data, config, arguments.updates):
+        print(speed, flush=True)
     return 0
 
 
@@ -111,31 +143,53 @@ def _add_evaluate(commands: _Commands) -> None:
     parser = commands.add_parser("evaluate", help="figures on held-out music, with baselines")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
-    parser.add_argument("--contexts", type=int, default=100,
-                        help="places from which continuations are drawn (default 100)")  # fmt: skip
+    parser.add_argument("--contexts", type=int, default=400,
+                        help="places from which continuations are drawn (default 400)")  # fmt: skip
+    parser.add_argument("--batches", type=int, metavar="N",
+                        help="read so many, spread evenly (default: the whole split)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--pictures", type=Path, metavar="DIR",
+                        help="draw a few continuations, and the losses of the run")  # fmt: skip
+    parser.add_argument("--run", type=Path, dest="training_run", metavar="RUN",
+                        help="whose losses (default: the checkpoint's folder)")  # fmt: skip
     _add_voicing(parser)
     parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from pianogen.device import choose_device
+    from pianogen.errors import ConfigError
     from pianogen.evaluate import evaluate
 
     voicing = _voicing(arguments)
+    checkpoint = str(arguments.checkpoint or voicing.checkpoint)
+    if arguments.training_run is not None and arguments.pictures is None:
+        raise ConfigError("--run is for pictures of its losses: say where with --pictures DIR")
+    if arguments.pictures is not None:
+        _draw_losses(arguments.pictures, arguments.training_run, Path(checkpoint))
     report = evaluate(
         arguments.data,
         arguments.split,
-        checkpoint=arguments.checkpoint or voicing.checkpoint,
+        checkpoint=checkpoint,
         sampling=voicing.sampling,
         contexts=arguments.contexts,
+        batches=arguments.batches,
         seed=arguments.seed,
         device=str(choose_device(arguments.device)),
+        pictures_to=arguments.pictures,
     )
     print(report)
     if arguments.json is not None:
         report.write_json(arguments.json)
     return 0
+
+
+def _draw_losses(folder: Path, run: Path | None, checkpoint: Path) -> None:
+    """Those of a run that was named, or of the checkpoint where it is a run."""
+    from pianogen.pictures import METRICS, draw_losses
+
+    if run is not None or (checkpoint / METRICS).is_file():
+        draw_losses(folder, run or checkpoint)
 
 
 def _add_continue(commands: _Commands) -> None:
@@ -228,12 +282,48 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_weigh(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "weigh", help="fit what drafts are chosen by, and write it into the checkpoint"
+    )
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--contexts", type=int, default=300,
+                        help="places of the training split (default 300)")  # fmt: skip
+    _add_voicing(parser)
+    parser.set_defaults(run=_weigh)
+
+
+def _weigh(arguments: argparse.Namespace) -> int:
+    import torch
+
+    from pianogen.device import choose_device
+    from pianogen.errors import ConfigError
+    from pianogen.weighing import weigh
+
+    torch.set_num_threads(1)
+    if arguments.checkpoint is None:
+        raise ConfigError("give --checkpoint RUN: its file is written anew with the weights found")
+    checkpoint = arguments.checkpoint
+    before, after = weigh(
+        checkpoint, arguments.data, _voicing(arguments).sampling,
+        contexts=arguments.contexts, seed=arguments.seed,
+        device=str(choose_device(arguments.device)),
+    )  # fmt: skip
+    print(f"{checkpoint}: finds the true one of nine in {after:.0%} of the places left out "
+          f"(before: {before:.0%}, by chance: 11%)")  # fmt: skip
+    return 0
+
+
 def _add_voicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="default", help="a preset's name, or a YAML file")
     parser.add_argument("--checkpoint", metavar="FILE", help="instead of the preset's")
     for name, what in TEMPERATURES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="T", help=what)
+    parser.add_argument("--min-p", type=float, metavar="P",
+                        help="never draw pitches this much less likely than the best")  # fmt: skip
     parser.add_argument("--max-polyphony", type=int, metavar="N")
+    parser.add_argument("--candidates", type=int, metavar="N",
+                        help="drafts of a measure, 1 to 256; the best is taken")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu")
 
@@ -242,7 +332,7 @@ def _voicing(arguments: argparse.Namespace) -> Voicing:
     from pianogen.presets import read_voicing
 
     voicing = read_voicing(arguments.preset)
-    names = (*TEMPERATURES, "max_polyphony")
+    names = (*TEMPERATURES, "min_p", "max_polyphony", "candidates")
     changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
     return replace(voicing, sampling=replace(voicing.sampling, **changes))
 

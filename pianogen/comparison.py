@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.baselines import Unigram
+from pianogen.by_piece import mean_of
 from pianogen.continuation import Continuation
 from pianogen.dataset import SHORTEST_METER, VOICE_ON_TOP
 from pianogen.errors import DataError
@@ -137,18 +138,19 @@ class Comparison:
 
 
 def compare(contexts: Sequence[Context], answers: Sequence[Music | None], seed: int) -> Comparison:
-    """One row a context; contexts without an answer are left out."""
-    rows, single = [], []
+    """One row a context; contexts without an answer are left out. Intervals are over pieces."""
+    rows, single, groups = [], [], []
     for context, answer in zip(contexts, answers, strict=True):
         if answer is not None:
             stretch = Stretch.of(answer)
             rows.append((histograms(stretch), histograms(Stretch.of(context.real))))
             single.append(figures(Stretch.of(context.heard), stretch))
+            groups.append(context.piece.group)
     names = rows[0][0] if rows else ()
     return Comparison(
-        {n: Estimate.of([overlap(a[n], b[n]) for a, b in rows], seed) for n in names},
+        {n: mean_of([overlap(a[n], b[n]) for a, b in rows], groups, seed) for n in names},
         {n: overlap(_poured(a[n] for a, _ in rows), _poured(b[n] for _, b in rows)) for n in names},
-        {n: Estimate.of([f[n] for f in single], seed) for n in (single[0] if single else ())},
+        {n: mean_of([f[n] for f in single], groups, seed) for n in (single[0] if single else ())},
     )
 
 

@@ -6,16 +6,17 @@ so nothing is padded. Notes travel; rolls are built where the network is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pianogen.errors import DataError
-from pianogen.families.features import Notes
+from pianogen.errors import ConfigError, DataError
+from pianogen.families.notes import COLUMNS, Notes
 from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, MAX_DURATION, STEPS_PER_BEAT, VELOCITY_BINS
+from pianogen.measure_rows import Rows
 from pianogen.shards import Shard
 
 SHORTEST_METER = 8  # steps; shorter measures are left to their neighbours' windows
@@ -30,7 +31,8 @@ class Augmentation:
     transpose: semitones either way, within the piano. velocity: bins either way, and a scale
     of up to `velocity_scale` either way. double: chance that a window is heard at twice its
     note values (each measure becomes two). articulation: chance that all lengths shrink by one
-    factor, down to `shortest`.
+    factor, down to `shortest`. metric_shift: chance that a window begins half a measure later,
+    where half is whole beats, so that music begins elsewhere in the measure and keeps its meter.
     """
 
     transpose: int = 6
@@ -39,9 +41,21 @@ class Augmentation:
     double: float = 0.08
     articulation: float = 0.2
     shortest: float = 0.5
+    metric_shift: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not all(0 <= c <= 1 for c in (self.double, self.articulation, self.metric_shift)):
+            raise ConfigError("augmentation: chances must be 0 to 1")
+        if not (0 < self.shortest <= 1 and 0 <= self.velocity_scale < 1):
+            raise ConfigError("augmentation: shortest and velocity_scale must be shares, 0 to 1")
+        if min(self.transpose, self.velocity) < 0:
+            raise ConfigError("augmentation: transpose and velocity must be at least 0")
 
 
-NO_AUGMENTATION = Augmentation(0, 0, 0.0, 0.0, 0.0, 1.0)
+NO_AUGMENTATION = Augmentation(
+    transpose=0, velocity=0, velocity_scale=0.0, double=0.0, articulation=0.0, shortest=1.0,
+    metric_shift=0.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,19 +70,36 @@ class Run:
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows as flat notes, and how much each window's velocities count."""
+    """Windows as flat notes, how much each window's velocities count, and the measure of its
+    split that each begins with (always on the CPU)."""
 
     notes: Notes
     velocity_weight: torch.Tensor  # (B,) float32
+    first_measure: torch.Tensor  # (B,) int64
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
-        moved = {
-            name: getattr(self.notes, name).to(device, non_blocking=True)
-            for name in ("window", "time", "key", "velocity", "duration")
-        }
-        shape = (self.notes.windows, self.notes.measures, self.notes.steps)
-        return Batch(Notes(*shape, **moved), self.velocity_weight.to(device))
+        return self._each(lambda column: column.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a CUDA device reads while the processor goes on."""
+        return self._each(lambda column: column.pin_memory())
+
+    def share(self, rank: int, size: int) -> Batch:
+        """Every `size`-th window from `rank` on, 0..size - 1, numbered anew."""
+        notes = self.notes
+        mine = notes.window % size == rank
+        columns = {name: getattr(notes, name)[mine] for name in COLUMNS}
+        columns["window"] = columns["window"] // size
+        count = len(range(rank, notes.windows, size))
+        share = Notes(count, notes.measures, notes.steps, **columns)
+        return Batch(share, self.velocity_weight[rank::size], self.first_measure[rank::size])
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
+        notes = self.notes
+        columns = {name: change(getattr(notes, name)) for name in COLUMNS}
+        changed = Notes(notes.windows, notes.measures, notes.steps, **columns)
+        return Batch(changed, change(self.velocity_weight), self.first_measure)
 
 
 def runs_of(shard: Shard) -> list[Run]:
@@ -85,6 +116,15 @@ def runs_of(shard: Shard) -> list[Run]:
     return runs
 
 
+def half_measures(table: Rows) -> NDArray[np.int64]:
+    """Steps in half of each measure, (m,) of MEASURE_ROW -> (m,); 0 where half is no whole number
+    of beats: 4/4, 2/2, 2/4 and, in dotted beats, 6/8 and 12/8 have halves, 3/4 and 9/8 do not."""
+    upper, lower = table["numerator"].astype(np.int64), table["denominator"]
+    is_compound = (upper > 3) & (upper % 3 == 0) & (lower >= 8)
+    beats = np.where(is_compound, upper // 3, upper)
+    return np.where(beats % 2 == 0, table["steps"].astype(np.int64) // 2, 0)
+
+
 class Windows:
     """Batches of windows from one split; the same seed and number give the same batch.
 
@@ -98,6 +138,7 @@ class Windows:
         self.shard, self.steps, self.measures = shard, steps, measures
         self.augmentation = augmentation
         self.pieces = shard.pieces
+        self.halves = half_measures(shard.measures)
         self.buckets: dict[tuple[int, int], list[Run]] = {}
         for run in runs_of(shard):
             self.buckets.setdefault((run.steps, self._fit(run.count)), []).append(run)
@@ -107,6 +148,13 @@ class Windows:
             shape: np.array([r.count * self.pieces[r.piece].weight for r in runs], dtype=float)
             for shape, runs in self.buckets.items()
         }
+
+    def fewest(self) -> int:
+        """Windows in the smallest batch."""
+        return min(self._size(shape) for shape in self.buckets)
+
+    def _size(self, shape: tuple[int, int]) -> int:
+        return max(1, self.steps // (shape[0] * shape[1]))
 
     def _fit(self, count: int) -> int:
         fit = self.measures
@@ -121,11 +169,23 @@ class Windows:
         mass = np.array([self._weights[s].sum() * s[0] for s in shapes])
         shape = shapes[rng.choice(len(shapes), p=mass / mass.sum())]
         weights = self._weights[shape]
-        size = max(1, self.steps // (shape[0] * shape[1]))
+        size = self._size(shape)
         chosen = rng.choice(len(weights), size=size, p=weights / weights.sum())
         runs = [self.buckets[shape][i] for i in chosen]
         starts = [run.first + int(rng.integers(run.count - shape[1] + 1)) for run in runs]
-        return self._collate(shape, runs, starts, rng)
+        shifted = rng.random(size) < self.augmentation.metric_shift
+        lates = [
+            self._half(run, start, shape[1]) if late else 0
+            for run, start, late in zip(runs, starts, shifted, strict=True)
+        ]
+        return self._collate(shape, runs, starts, rng, lates)
+
+    def _half(self, run: Run, start: int, measures: int) -> int:
+        """Steps by which a window may begin later: half a measure, if the run goes on for one
+        measure more than the window and every measure has that half; else 0."""
+        if start + measures >= run.first + run.count:
+            return 0
+        return int(self.halves[start : start + measures + 1].min())
 
     def every(self, limit: int | None = None) -> Iterator[Batch]:
         """Windows side by side over the whole split, unvaried; at most `limit` batches, spread
@@ -140,7 +200,7 @@ class Windows:
         groups = []
         for shape in sorted({place[0] for place in places}):
             mine = [place for place in places if place[0] == shape]
-            size = max(1, self.steps // (shape[0] * shape[1]))
+            size = self._size(shape)
             groups += [mine[i : i + size] for i in range(0, len(mine), size)]
         if limit is not None and len(groups) > limit:
             groups = [groups[i] for i in np.linspace(0, len(groups) - 1, limit).astype(int)]
@@ -150,12 +210,12 @@ class Windows:
 
     def _collate(
         self, shape: tuple[int, int], runs: list[Run], starts: list[int],
-        rng: np.random.Generator,
+        rng: np.random.Generator, lates: list[int] | None = None,
     ) -> Batch:  # fmt: skip
         steps, measures = shape
         rows = [
-            self._vary(self._window(start, measures, steps), steps * measures, rng)
-            for start in starts
+            self._vary(self._window(start, measures, steps, late), steps * measures, rng)
+            for start, late in zip(starts, lates or [0] * len(starts), strict=True)
         ]
         window = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
         notes = np.concatenate(rows).astype(np.int64)
@@ -169,15 +229,18 @@ class Windows:
         return Batch(
             Notes(len(rows), measures, steps, *columns),
             torch.tensor(counts, dtype=torch.float32),
+            torch.tensor(starts, dtype=torch.long),
         )
 
-    def _window(self, start: int, measures: int, steps: int) -> NDArray[np.int64]:
-        """Rows (time, key, velocity bin, duration) of `measures` measures from `start` on."""
-        bounds = self.shard.measures["first_note"][start : start + measures + 1].astype(np.int64)
+    def _window(self, start: int, measures: int, steps: int, late: int) -> NDArray[np.int64]:
+        """Rows (time, key, velocity bin, duration) of `measures` measures from `late` steps into
+        measure `start` on."""
+        wide = measures + (late > 0)
+        bounds = self.shard.measures["first_note"][start : start + wide + 1].astype(np.int64)
         notes = self.shard.notes[bounds[0] : bounds[-1]].astype(np.int64)
-        notes[:, 0] += np.repeat(np.arange(measures), np.diff(bounds)) * steps
+        notes[:, 0] += np.repeat(np.arange(wide), np.diff(bounds)) * steps - late
         notes[:, 1] = _into_piano(notes[:, 1]) - LOWEST_KEY
-        return notes
+        return notes[(notes[:, 0] >= 0) & (notes[:, 0] < measures * steps)] if late else notes
 
     def _vary(
         self, notes: NDArray[np.int64], length: int, rng: np.random.Generator

@@ -15,7 +15,7 @@ import numpy as np
 
 from pianogen.baselines import Unigram
 from pianogen.grid import KEYS, PITCHES, VELOCITY_BINS
-from pianogen.nats import Sums
+from pianogen.nats import Sums, ratio
 from pianogen.windowed import (
     RHYTHMS,
     Bools,
@@ -45,7 +45,7 @@ class Prediction:
 
 
 def element_sums(windows: Windowed, prediction: Prediction) -> Sums:
-    """Sums over windows, for `published`."""
+    """Sums over each window, (B,), for `published`."""
     onset, held = windows.onsets(), windows.held()
     velocity = np.where(onset, windows.roll(windows.loudness), held)
     kept = held if prediction.holds else np.zeros_like(held)
@@ -54,32 +54,36 @@ def element_sums(windows: Windowed, prediction: Prediction) -> Sums:
     rhythm, known = until_next(any_key(onset))
     wrong_touch = np.abs(prediction.touch - windows.loudness)
     played = windows.weight[windows.window] == 1
-    beyond = onset.shape[0] * onset.shape[1] * (PITCHES - KEYS)  # off the piano: always silent
-    return {
-        "elements": float(onset.size + beyond),
-        "right": float((sounds == guessed).sum() + beyond),
-        "velocity": float(np.abs(expected - velocity).sum()),
-        "steps": float(known.sum()),
-        "aligned": float((prediction.rhythm == rhythm)[known].sum()),
-        "hits": float((onset & prediction.onset).sum()),
-        "onsets": float(onset.sum()),
-        "guesses": float(prediction.onset.sum()),
-        "touch": float(wrong_touch.sum()),
-        "played": float(played.sum()),
-        "touch_played": float(wrong_touch[played].sum()),
+    beyond = onset.shape[1] * (PITCHES - KEYS)  # off the piano: always silent
+    of_roll = {
+        "right": sounds == guessed,
+        "velocity": np.abs(expected - velocity),
+        "hits": onset & prediction.onset,
+        "onsets": onset,
+        "guesses": prediction.onset,
+    }
+    sums = {name: roll.sum(axis=(1, 2), dtype=np.float64) for name, roll in of_roll.items()}
+    return sums | {
+        "right": sums["right"] + beyond,
+        "elements": np.full(windows.windows, float(onset.shape[1] * PITCHES)),
+        "steps": known.sum(axis=1, dtype=np.float64),
+        "aligned": ((prediction.rhythm == rhythm) & known).sum(axis=1, dtype=np.float64),
+        "touch": windows.per_window(wrong_touch),
+        "played": windows.per_window(played),
+        "touch_played": windows.per_window(wrong_touch * played),
     }
 
 
-def published(sums: Sums) -> dict[str, float]:
-    """The figures: shares and F1 0..1, velocities 0..1 of full."""
-    notes, played = max(sums["onsets"], 1.0), max(sums["played"], 1.0)
+def published(sums: Sums) -> dict[str, Floats]:
+    """The figures, one for each entry of the sums: shares and F1 0..1, velocities 0..1 of full;
+    nan where there is nothing."""
     return {
-        "note accuracy": sums["right"] / sums["elements"],
-        "rhythm alignment": sums["aligned"] / max(sums["steps"], 1.0),
-        "velocity MAE, elements": sums["velocity"] / sums["elements"],
-        "velocity MAE, notes": sums["touch"] / notes,
-        "velocity MAE, played notes": sums["touch_played"] / played,
-        "onset F1": 2 * sums["hits"] / max(sums["onsets"] + sums["guesses"], 1.0),
+        "note accuracy": ratio(sums["right"], sums["elements"]),
+        "rhythm alignment": ratio(sums["aligned"], sums["steps"]),
+        "velocity MAE, elements": ratio(sums["velocity"], sums["elements"]),
+        "velocity MAE, notes": ratio(sums["touch"], sums["onsets"]),
+        "velocity MAE, played notes": ratio(sums["touch_played"], sums["played"]),
+        "onset F1": ratio(2 * sums["hits"], sums["onsets"] + sums["guesses"]),
     }
 
 

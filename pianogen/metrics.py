@@ -219,25 +219,14 @@ def _mean(values: NDArray[Any]) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-# --- means and how sure they are ----------------------------------------------------------------
+# --- how sure a figure is ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its 95 % interval, and how many values it is the mean of."""
+    """A figure with its 95 % interval, and how many pieces had something to say of it."""
 
     mean: float
     low: float
     high: float
     count: int
-
-    @classmethod
-    def of(cls, values: Sequence[float], seed: int, draws: int = 1000) -> Estimate:
-        """The mean of what is not nan, its interval by bootstrap; nan for nothing."""
-        known = np.array([value for value in values if not math.isnan(value)])
-        if not len(known):
-            return cls(math.nan, math.nan, math.nan, 0)
-        rng = np.random.default_rng(seed)
-        means = known[rng.integers(len(known), size=(draws, len(known)))].mean(axis=1)
-        low, high = np.quantile(means, [0.025, 0.975])
-        return cls(float(known.mean()), float(low), float(high), len(known))

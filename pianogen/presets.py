@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pianogen.errors import ConfigError
 from pianogen.sampling import Sampling
+
+AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
+UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
+MOST_CANDIDATES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class Voicing:
     """Which checkpoint plays, and how it is drawn from."""
 
     checkpoint: str = "default"
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = field(default_factory=lambda: Sampling(candidates=UNHURRIED_CANDIDATES))
 
 
 def find_presets() -> Path:
@@ -48,11 +52,23 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
 
 
 def _sampling(content: dict[str, Any], path: Path) -> Sampling:
-    wanted = {f.name: content[f.name] for f in fields(Sampling) if f.name in content}
+    names = [f.name for f in fields(Sampling) if f.name != "candidates"]
+    wanted = {name: content[name] for name in names if name in content}
     for name, value in wanted.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigError(f"preset {path}: {name} must be a number, is {value!r}")
+    wanted["candidates"] = _candidates(content.get("candidates", AUTO), path)
     try:
         return Sampling(**wanted)
     except ConfigError as error:
         raise ConfigError(f"preset {path}: {error}") from error
+
+
+def _candidates(value: object, path: Path) -> int:
+    if value == AUTO:
+        return UNHURRIED_CANDIDATES
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigError(
+            f"preset {path}: candidates must be {AUTO} or 1 to {MOST_CANDIDATES}, is {value!r}"
+        )
+    return value

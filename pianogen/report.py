@@ -16,6 +16,8 @@ from pianogen.metrics import Estimate
 
 WIDTH, LABEL, CELL = 113, 29, 14  # characters
 
+FEW = 5  # pieces; what is said of fewer is hardly more than of each by itself
+
 Figure = float | Estimate
 Columns = Mapping[str, Mapping[str, Figure]]
 
@@ -47,12 +49,68 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Part of the music: how many pieces it has, and its figures: who, then what."""
+
+    pieces: int
+    columns: Columns
+
+    @property
+    def is_few(self) -> bool:
+        """Whether it is too small to say much of."""
+        return self.pieces < FEW
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """The same figures for each part of the music.
+
+    parts by name. who, what: whose figures the table to read has, and which, each what under a
+    heading; the plain values have all.
+    """
+
+    title: str
+    parts: Mapping[str, Part]
+    who: Sequence[str]
+    what: Mapping[str, str]
+    notes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        lines = [self.title, *(f"  {note}" for note in self.notes)]
+        if any(part.is_few for part in self.parts.values()):
+            lines.append(f"  Few: under {FEW} pieces, whose figures and intervals say little.")
+        lines += ["", " " * LABEL + "".join(f"{heading:>{CELL}}" for heading in self.what.values())]
+        for name, part in self.parts.items():
+            few = ", few" if part.is_few else ""
+            lines.append(f"{name} ({part.pieces}{few})")
+            known = [who for who in self.who if part.columns.get(who)]
+            lines += [self._line(who, part.columns[who]) for who in known]
+        return "\n".join(lines)
+
+    def _line(self, who: str, column: Mapping[str, Figure]) -> str:
+        cells = "".join(f"{_cell(column.get(row)):>{CELL}}" for row in self.what)
+        return f"{'  ' + who:<{LABEL}}" + cells
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """The figures as plain values: part, then its pieces, whether they are few, and who,
+        then what."""
+        return {
+            name: {
+                "pieces": part.pieces,
+                "is_few": part.is_few,
+                **Table(self.title, part.columns).as_dict(),
+            }
+            for name, part in self.parts.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What an evaluation found. about: what was evaluated, on what, how; the same seed gives
     the same tables. ms_per_measure: how long playing took, in milliseconds a measure."""
 
     about: Mapping[str, Any]
-    tables: Mapping[str, Table]
+    tables: Mapping[str, Table | Breakdown]
     ms_per_measure: float
 
     def __str__(self) -> str:
@@ -99,7 +157,8 @@ def _spread(figure: Estimate) -> str:
     half = (figure.high - figure.low) / 2
     if math.isnan(half):
         return ""
-    return f"±{half:.1f}" if half >= 1 else f"±{half:.2f}".replace("0.", ".")
+    digits = 1 if half >= 1 else 2 if half >= 0.1 else 3
+    return f"±{half:.{digits}f}".replace("±0.", "±.")
 
 
 def _plain(figure: Figure) -> Any:

@@ -15,17 +15,22 @@ class Sampling:
     """What a player may turn while the machine plays.
 
     Temperatures are greater than 0 (1 draws as the model believes, lower is safer).
+    min_p: pitches less likely than this share of the likeliest, 0..1, are never drawn; 0 leaves
+    all in (Nguyen et al. 2024, "Min-p sampling").
     max_polyphony: notes sounding at once, 1..32; the oldest gives way.
     low_pitch..high_pitch: the range notes are drawn from, both included, 0..127.
+    candidates: how many drafts of a measure are drawn, 1..256, of which the best is played.
     """
 
     temperature: float = 0.8  # which pitches
     velocity_temperature: float = 0.3
     rhythm_temperature: float = 0.5  # when the next onset comes
     duration_temperature: float = 0.6
+    min_p: float = 0.0
     max_polyphony: int = 6
     low_pitch: int = 21
     high_pitch: int = 108
+    candidates: int = 1
 
     def __post_init__(self) -> None:
         for name in (
@@ -36,8 +41,12 @@ class Sampling:
         ):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be greater than 0, is {getattr(self, name):g}")
+        if not 0 <= self.min_p < 1:
+            raise ConfigError(f"min_p must be at least 0 and less than 1, is {self.min_p:g}")
         if not 1 <= self.max_polyphony <= 32:
             raise ConfigError(f"max_polyphony must be 1 to 32, is {self.max_polyphony}")
+        if not 1 <= self.candidates <= 256:
+            raise ConfigError(f"candidates must be 1 to 256, is {self.candidates}")
         if not 0 <= self.low_pitch <= self.high_pitch < PITCHES:
             raise ConfigError(
                 f"the range must lie in 0..127, low before high: "

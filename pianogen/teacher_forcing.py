@@ -9,16 +9,11 @@ from torch import Tensor
 
 from pianogen.dataset import Batch
 from pianogen.elements import Prediction, median_velocity
-from pianogen.families.features import (
-    MEMORY_KEYS,
-    Notes,
-    as_shares,
-    marked,
-    memory_at,
-    touch,
-)
+from pianogen.families.features import MEMORIES, MEMORY_KEYS
 from pianogen.families.head import NO_KEY, STOP
 from pianogen.families.hybrid import Hybrid, Predictions, chord_above
+from pianogen.families.notes import MARKS, Notes, marked
+from pianogen.families.touches import as_shares, memory_at, reminded, touch
 from pianogen.grid import KEYS
 from pianogen.nats import Sums, note_sums
 from pianogen.windowed import Floats, Windowed
@@ -38,16 +33,25 @@ def read(network: Hybrid, batch: Batch, windows: Windowed) -> tuple[Sums, Predic
 
 
 def _nats(notes: Notes, believed: Predictions, windows: Windowed) -> Sums:
-    """The sums that training counts."""
+    """The sums that training counts, window by window."""
     begins = believed.begins.float()
-    velocity = F.cross_entropy(believed.velocity, notes.velocity, reduction="none")
+    onset = F.binary_cross_entropy_with_logits(believed.onset, begins, reduction="none")
+    stops = believed.choices == STOP  # one for each step with onsets, after its notes
+    step = stops.cumsum(0) - stops.long()
+    of_choice = believed.begins.nonzero(as_tuple=True)[0][step]
+    pitch = _surprise(believed.pitch, believed.choices)
     return note_sums(
         windows,
-        note=float(F.cross_entropy(believed.pitch, believed.choices, reduction="sum")),
-        onset=float(F.binary_cross_entropy_with_logits(believed.onset, begins, reduction="sum")),
-        velocity=velocity.double().cpu().numpy(),
-        duration=float(F.cross_entropy(believed.duration, believed.lengths, reduction="sum")),
+        note=windows.per_window(pitch, of_choice.cpu().numpy()),
+        onset=onset.double().sum(dim=1).cpu().numpy(),
+        velocity=_surprise(believed.velocity, notes.velocity),
+        duration=_surprise(believed.duration, believed.lengths),
     )
+
+
+def _surprise(logits: Tensor, truth: Tensor) -> Floats:
+    nats = F.cross_entropy(logits, truth, reduction="none")
+    return np.asarray(nats.double().cpu().numpy(), np.float64)
 
 
 def _median(logits: Tensor) -> Floats:
@@ -59,9 +63,15 @@ def _likeliest(network: Hybrid, notes: Notes, believed: Predictions) -> tuple[Te
 
     The likeliest key from the top down, again and again until the likeliest is to stop.
     """
-    window, time = (believed.onset > 0).nonzero(as_tuple=True)
-    state, level = believed.state[window, time], believed.features.level[window, time]
-    field, register = network.pitch.field(believed.features.planes_at(window, time), state)
+    features, asked = believed.features, believed.onset > 0
+    window, time = asked.nonzero(as_tuple=True)
+    recalled = network.echo(believed.state, features.onset, features.latest, asked, notes.steps)
+    rank = recalled.asking.rank[window, time]
+    state = believed.state[window, time] + recalled.added[window, rank]
+    level = features.level[window, time]
+    ground = network.pitch.ground(
+        features.planes_at(window, time), recalled.rows[window, rank], state
+    )
     influence = network.pitch.influence()
     onset = torch.zeros_like(believed.features.onset, dtype=torch.bool)
     velocity = np.zeros(onset.shape)
@@ -72,8 +82,7 @@ def _likeliest(network: Hybrid, notes: Notes, believed: Predictions) -> tuple[Te
     going = torch.arange(M, device=device)  # rows that have not stopped
     for count in range(MOST_AT_ONCE if M else 0):
         logits, mixed = network.pitch(
-            field[going], register[going], state[going], chosen[going],
-            torch.full_like(going, count), lowest[going], influence,
+            ground[going], chosen[going], torch.full_like(going, count), lowest[going], influence,
         )  # fmt: skip
         key = logits.argmax(dim=1)
         is_note = key != STOP
@@ -84,16 +93,16 @@ def _likeliest(network: Hybrid, notes: Notes, believed: Predictions) -> tuple[Te
         inputs = network.touch.inputs(
             state[going], own_field, key, touch(level[going], key), above[going]
         )
-        recent = memory_at(notes, window[going], time[going], key)
-        recent = as_shares(recent + _of_mates(mates, going, key, M))
+        where = (window[going], time[going], key)
+        recent = memory_at(notes, *where) + _of_mates(mates, going, key, M)
+        recent = as_shares(torch.cat([recent, reminded(notes, recalled, *where)], dim=1))
         loudness = network.touch.loudness(inputs, recent)
         bins = loudness.argmax(dim=1)
         length = network.touch.length(inputs, bins, recent).argmax(dim=1)
         above[going] = chord_above(bins, length, torch.ones_like(is_note[is_note]))
         mates.append((going, key, marked(bins, length)))
         onset[window[going], time[going], key] = True
-        where = (window[going].cpu().numpy(), time[going].cpu().numpy(), key.cpu().numpy())
-        velocity[where] = _median(loudness)
+        velocity[tuple(index.cpu().numpy() for index in where)] = _median(loudness)
         chosen[going, key] = 1.0
         lowest[going] = key
     return onset, velocity
@@ -102,8 +111,8 @@ def _likeliest(network: Hybrid, notes: Notes, believed: Predictions) -> tuple[Te
 def _of_mates(
     mates: list[tuple[Tensor, Tensor, Tensor]], going: Tensor, key: Tensor, rows: int
 ) -> Tensor:
-    """What the notes chosen before in the same step add to the memory: (Q, 1, 64)."""
-    total = torch.zeros(len(going), 1, 64, device=key.device)
+    """What the notes chosen before in the same step add to each memory: (Q, 2, 64)."""
+    total = torch.zeros(len(going), len(MEMORIES), MARKS, device=key.device)
     for chosen_rows, chosen_keys, marks in mates:
         place = torch.zeros(rows, dtype=torch.long, device=key.device)
         place[chosen_rows] = torch.arange(len(chosen_rows), device=key.device)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.dataset import Batch
-from pianogen.families.features import duration_classes
+from pianogen.families.notes import length_classes
 from pianogen.grid import KEYS, VELOCITIES_PER_BIN
 
 Bools = NDArray[np.bool_]
@@ -53,7 +53,7 @@ class Windowed:
             key=notes.key.numpy(),
             velocity=notes.velocity.numpy(),
             duration=notes.duration.numpy(),
-            duration_class=duration_classes().numpy()[notes.duration.numpy()],
+            duration_class=length_classes(notes.duration).numpy(),
             weight=batch.velocity_weight.numpy().astype(np.float64),
         )
 
@@ -93,6 +93,13 @@ class Windowed:
         note, time = note[order], time[order]
         rolled[self.window[note], time, self.key[note]] = self.loudness[note]
         return rolled
+
+    def per_window(self, values: NDArray[Any], window: Ints | None = None) -> Floats:
+        """(windows,) sums of values over each window; `window` tells whose each value is, the
+        notes' where it is not given."""
+        whose = self.window if window is None else window
+        summed = np.bincount(whose, values.astype(np.float64), minlength=self.windows)
+        return np.asarray(summed, np.float64)
 
     def note_before(self, values: NDArray[Any], empty: int = 0) -> NDArray[Any]:
         """One value a note: that of the note before it in its window; `empty` for the first."""

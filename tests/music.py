@@ -6,8 +6,8 @@ from random import Random
 
 import torch
 
-from pianogen.families.features import Notes, key_of
 from pianogen.families.hybrid import Hybrid, HybridConfig
+from pianogen.families.notes import Notes, key_of
 from pianogen.grid import Measure, Meter, Note
 
 torch.set_num_threads(1)  # as live; two threads only wait for each other

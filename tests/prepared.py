@@ -33,12 +33,13 @@ def prepared_folder(folder: Path) -> Path:
     for split_number, split in enumerate(SPLITS):
         for number in range(6):
             rows = as_rows(random_measures(9, 10 * split_number + number, METERS[number % 3]))
-            pieces.append((_piece(split, number, rows), rows))
+            pieces.append((a_piece(split, number, rows), rows))
     write_shards(folder, pieces)
     return folder
 
 
-def _piece(split: str, number: int, rows: MeasureRows) -> Piece:
+def a_piece(split: str, number: int, rows: MeasureRows) -> Piece:
+    """A piece of these measures, its velocities told in one of three ways."""
     return Piece(
         path=f"{split}-{number}.mid",
         corpus="made-up",

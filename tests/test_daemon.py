@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from queue import SimpleQueue
@@ -41,6 +42,7 @@ from bridge.presets import load_presets
 from bridge.recording import Recording
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings, Status
+from bridge.summary import summary
 from pianogen.grid import Meter
 
 FACTORY = "tests.fakes:load"
@@ -184,6 +186,22 @@ def test_the_same_seed_plays_the_same_notes() -> None:
 
     assert played(1) == played(1)
     assert played(1) != played(2)
+
+
+def test_on_simulated_time_the_number_of_drafts_is_fixed() -> None:
+    assert set(play_fast(cast(), call_and_answer(), []).figures.candidates) == {8}
+    presets = tuple(p.model_copy(update={"candidates": 3}) for p in load_presets())
+    fixed = replace(cast(), presets=presets)
+    assert set(play_fast(fixed, call_and_answer(), []).figures.candidates) == {3}
+
+
+def test_in_real_time_no_more_are_drawn_than_the_preset_says() -> None:
+    presets = tuple(p.model_copy(update={"candidates": 2}) for p in load_presets())
+    outcome = play_live(replace(cast(), presets=presets), call_and_answer(), [])
+    assert set(outcome.figures.candidates) <= {1, 2}
+    assert outcome.status.candidates in (1, 2)
+    (line,) = (line for line in summary(outcome, is_live=True) if "drafts of a measure" in line)
+    assert re.search(r": p50 [12], [12] to [12], fewer .*: \d+ times$", line)
 
 
 class _Sent:

@@ -27,6 +27,7 @@ def status(measure: int | None) -> Status:
         plans_answered=0,
         plans_failed=0,
         plans_late=0,
+        candidates=0,
         measures_answered=0,
         measures_missed=0,
         ticks_lost=0,

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from pianogen.checkpoint import Checkpoint, save
+from pianogen.cli import main
 from pianogen.comparison import find_contexts
 from pianogen.dataset import Windows
 from pianogen.errors import ConfigError, DataError
 from pianogen.evaluate import evaluate
 from pianogen.families.hybrid import Hybrid, HybridConfig
 from pianogen.grid import Measure, Meter
-from pianogen.nats import nats_a_note
+from pianogen.nats import nats_a_note, total
 from pianogen.report import Report
 from pianogen.sampling import Sampling
 from pianogen.shards import Shard
@@ -91,6 +92,11 @@ def test_every_figure_stands_beside_its_baselines(report: Report) -> None:
     assert {"real", "model", "another piece", "repeat", "silence", "unigram"} == set(
         figures["overlaps"]
     )
+    for part in (*figures["nats by corpus"].values(), *figures["nats by meter"].values()):
+        assert {"model", "hold", "repeat", "unigram"} <= set(part)
+    for part in figures["continuations by corpus"].values():
+        assert {"real", "model", "another piece", "unigram"} <= set(part)
+    assert {"real", "model", "unigram", "in training"} <= set(figures["memorisation"])
     assert figures["nats"]["silence"]["pitch and timing"] == "infinite"
     assert set(figures["elements"]["model"]) == set(figures["elements"]["silence"])
 
@@ -98,6 +104,52 @@ def test_every_figure_stands_beside_its_baselines(report: Report) -> None:
 def test_the_real_continuation_is_like_itself(report: Report) -> None:
     for figure in report.as_dict()["overlaps"]["real"].values():
         assert (figure["mean"] if isinstance(figure, dict) else figure) == pytest.approx(1)
+
+
+def test_what_stands_in_the_training_music_is_found_there(report: Report) -> None:
+    copied = report.as_dict()["memorisation"]
+    known = copied["in training"]
+    assert known["same pitches: mean"] == known["notes in a continuation"]
+    assert copied["unigram"]["same pitches: longest"] < known["same pitches: longest"]
+
+
+def test_the_report_says_how_much_it_is_of(report: Report) -> None:
+    figures = report.as_dict()
+    assert set(figures["nats by meter"]) == {"3/4", "4/4"}
+    assert figures["nats by meter"]["3/4"]["is_few"] is True
+    assert figures["nats by corpus"]["made"]["pieces"] == figures["teacher forced"]["pieces"] == 3
+    assert figures["continuations by corpus"]["made"]["pieces"] == 3
+    assert (figures["played"]["contexts"], figures["played"]["pieces"]) == (4, 3)
+    assert not set(report.about) & set(report.tables)
+    assert "4/4 (2, few)" in str(report)
+
+
+def test_nothing_can_be_said_of_no_batches(data: Path, checkpoint: str) -> None:
+    with pytest.raises(ConfigError, match="batches must be at least 1"):
+        evaluate(
+            data, "validation", checkpoint=checkpoint, sampling=Sampling(), batches=0
+        )  # fmt: skip
+
+
+def test_pictures_are_drawn_where_asked(data: Path, checkpoint: str, tmp_path: Path) -> None:
+    evaluate(
+        data, "validation", checkpoint=checkpoint, sampling=Sampling(), contexts=2, batches=1,
+        pictures_to=tmp_path,
+    )  # fmt: skip
+    assert len(list(tmp_path.glob("continuation-*.png"))) == 2
+
+
+def test_the_command_draws_the_losses_of_a_run(
+    data: Path, checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["evaluate", "--data", str(data), "--checkpoint", checkpoint, "--contexts", "1"]
+    assert main([*asked, "--run", str(tmp_path)]) == 2
+    assert "--pictures DIR" in capsys.readouterr().err
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "training": {"loss": 5.0}}\n')
+    pictures = ["--run", str(tmp_path), "--pictures", str(tmp_path / "new")]
+    assert main([*asked, *pictures, "--batches", "1"]) == 0
+    assert (tmp_path / "new" / "losses.png").is_file()
+    assert "Memorisation" in capsys.readouterr().out
 
 
 def test_the_report_reads_as_a_table(report: Report) -> None:
@@ -121,7 +173,7 @@ def test_nats_are_those_that_training_counts(data: Path, network: Hybrid) -> Non
         with torch.inference_mode():
             add_losses(sums, network.losses(batch.notes, batch.velocity_weight))
         counted = nats(sums)
-        mine = nats_a_note(read(network, batch, Windowed.of(batch))[0])
+        mine = nats_a_note(total([read(network, batch, Windowed.of(batch))[0]]))
         assert mine["  pitch"] == pytest.approx(counted["pitch"], rel=1e-5)
         assert mine["  timing"] == pytest.approx(counted["timing"], rel=1e-5)
         assert mine["velocity, weighted"] == pytest.approx(counted["velocity"], rel=1e-5)

@@ -1,43 +1,31 @@
 import pytest
 import torch
 
-from pianogen.families.features import (
-    DURATIONS,
-    Features,
-    classes,
-    duration_classes,
-    key_of,
-    remembered,
-    spread,
-)
-from pianogen.families.history import History
+from pianogen.families.features import Features, History, classes, spread
+from pianogen.families.notes import DURATIONS, Notes, duration_classes, key_of
+from pianogen.families.touches import as_shares, memory_at
 from pianogen.grid import KEYS, Measure, Meter, Note
 from tests.music import as_window, random_measures
 
 
 @pytest.mark.parametrize("meter", [Meter(4, 4), Meter(3, 4), Meter(5, 8)])
-def test_a_step_at_a_time_gives_what_the_whole_window_gives(meter: Meter) -> None:
+def test_a_measure_at_a_time_gives_what_the_whole_window_gives(meter: Meter) -> None:
     measures = random_measures(6, seed=1, meter=meter)
     notes = as_window(measures)
     whole = Features.of(notes)
-    history = History(meter.steps, torch.device("cpu"))
-    zero = torch.zeros(notes.length, dtype=torch.long)
-    planes = whole.planes_at(zero, torch.arange(notes.length))
-    for t in range(notes.length):
-        torch.testing.assert_close(history.planes(), planes[t])
-        torch.testing.assert_close(history.rhythm(), whole.rhythm[0, t])
-        torch.testing.assert_close(history.harmony(), whole.harmony[0, t])
-        torch.testing.assert_close(history.held, whole.held[0, t])
-        now = notes.time == t
-        history.play(notes.key[now], notes.velocity[now], notes.duration[now])
-
-
-def test_a_copy_of_a_history_goes_its_own_way() -> None:
-    history = History(32, torch.device("cpu"))
-    other = history.copy()
-    other.play(torch.tensor([40]), torch.tensor([16]), torch.tensor([8]))
-    assert history.held.sum() == 0
-    assert other.held.nonzero().flatten().tolist() == [40]
+    history = History.empty(meter.steps, torch.device("cpu"))
+    zero = torch.zeros(meter.steps, dtype=torch.long)
+    for number, measure in enumerate(measures):
+        own = as_window([measure])
+        here = Features.of(own, history)
+        at = slice(number * meter.steps, (number + 1) * meter.steps)
+        for name in ("onset", "sounding", "held", "latest", "rhythm", "harmony", "level"):
+            torch.testing.assert_close(getattr(here, name)[0], getattr(whole, name)[0, at])
+        time = torch.arange(meter.steps)
+        torch.testing.assert_close(
+            here.planes_at(zero, time), whole.planes_at(zero, time + at.start)
+        )
+        history = history.after(own, here)
 
 
 def test_what_a_step_reads_is_from_before_it() -> None:
@@ -68,26 +56,28 @@ def test_classes_and_spread_are_of_one_mind() -> None:
 
 
 def test_every_duration_has_its_nearest_class() -> None:
-    nearest = duration_classes()
+    nearest = duration_classes(torch.device("cpu"))
     assert [DURATIONS[i] for i in nearest[[1, 16, 17, 33, 255]].tolist()] == [1, 16, 16, 32, 192]
     assert len(DURATIONS) == 32
 
 
-def test_a_note_remembers_what_was_played_near_it_before_and_above() -> None:
-    notes = as_window(random_measures(4, seed=9))
-    whole = remembered(notes)
-    history = History(32, torch.device("cpu"))
-    number = 0
-    for t in range(notes.length):
-        now = (notes.time == t).nonzero().flatten()
-        chord: list[tuple[int, int, int]] = []
-        for i in now.tolist():
-            key = int(notes.key[i])
-            torch.testing.assert_close(history.remembered(key, chord), whole[i])
-            chord.append((key, int(notes.velocity[i]), int(duration_classes()[notes.duration[i]])))
-            number += 1
-        history.play(notes.key[now], notes.velocity[now], notes.duration[now])
-    assert number == len(notes.key)
+def remembered(notes: Notes) -> torch.Tensor:
+    """What each note remembers of those before it and above it."""
+    return as_shares(memory_at(notes, notes.window, notes.time, notes.key, chord=True))
+
+
+def test_the_memory_of_measures_is_that_of_their_notes() -> None:
+    measures = random_measures(4, seed=9)
+    notes = as_window(measures)
+    history = History.empty(32, torch.device("cpu"))
+    for measure in measures:
+        own = as_window([measure])
+        history = history.after(own, Features.of(own, history))
+    key = torch.arange(KEYS)
+    there = torch.zeros_like(key)
+    near = torch.exp(-(key[:, None] - key).abs() / 5.0)
+    expected = memory_at(notes, there, there + notes.length, key)
+    torch.testing.assert_close((near @ history.memory).transpose(0, 1), expected)
 
 
 def test_what_is_remembered_of_one_loudness_is_that_loudness() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from pianogen.grid import Measure, Meter
 from pianogen.metrics import (
-    Estimate,
     Key,
     Stretch,
     estimate_key,
@@ -125,12 +124,3 @@ def test_of_silence_is_said_only_that_it_is_empty() -> None:
     assert said["notes a measure"] == 0
     assert math.isnan(said["notes in the key heard"])
     assert longest_run(SILENCE.top_line()) == 0
-
-
-def test_an_interval_holds_its_mean_and_leaves_out_what_is_not_known() -> None:
-    estimate = Estimate.of([0.2, 0.4, math.nan, 0.6], seed=1)
-    assert estimate.mean == pytest.approx(0.4)
-    assert 0.2 <= estimate.low < estimate.mean < estimate.high <= 0.6
-    assert estimate.count == 3
-    assert estimate == Estimate.of([0.2, 0.4, 0.6], seed=1)
-    assert Estimate.of([math.nan], seed=1).count == 0

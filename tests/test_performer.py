@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
+from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter, sleep
@@ -16,10 +18,12 @@ from typing import TypeVar
 
 import pytest
 
+from bridge.candidates import Costs
 from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
+from bridge.model_process import WARM_UPS, Setup, run, warm_up
 from bridge.performer import Performer
-from bridge.recall import KEPT_MEASURES, Recall
-from bridge.wire import Request, pack_measure, unpack_measure
+from bridge.recall import KEPT_MEASURES, Answered, Recall
+from bridge.wire import Failed, Request, pack_measure, unpack_measure
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 from tests.fakes import FakeContinuation
@@ -42,6 +46,7 @@ def ask(plan_id: int, *context: Measure, start: int = 0, seed: int = 0, meter: M
         sampling=Sampling(),
         seed=seed,
         deadline=perf_counter() + 60,
+        wanted_by=perf_counter() + 60,
     )
 
 
@@ -111,6 +116,104 @@ class TestRecall:
         assert self.answer(recall, ask(3, A, C)) == (self.fresh(A, C), 2)
 
 
+class Clock:
+    """Time that goes on only where something is done."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+class TimedContinuation(FakeContinuation):
+    """Hears a measure in 20 ms and draws a draft in 10, after 50 to begin; times `slowness`."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.slowness = clock, 1.0
+
+    def listen(self, measure: Measure) -> None:
+        super().listen(measure)
+        self.clock.time += 0.02 * self.slowness
+
+    def answer(self, sampling: Sampling, seed: int) -> Measure:
+        self.clock.time += (0.05 + 0.01 * sampling.candidates) * self.slowness
+        return super().answer(sampling, seed)
+
+
+class TestDrafts:
+    def recall(self) -> tuple[Recall, TimedContinuation]:
+        clock, costs = Clock(), Costs()
+        for candidates in (1, 8, 1, 8):
+            costs.learn(candidates, 0.05 + 0.01 * candidates)
+        model = TimedContinuation(clock)
+        return Recall(model, costs, clock), model
+
+    def answer(
+        self,
+        recall: Recall,
+        model: TimedContinuation,
+        left_s: float,
+        *heard: Measure,
+        most: int = 256,
+    ) -> Answered:
+        wanted_by = model.clock.time + left_s
+        request = replace(ask(0, *heard), wanted_by=wanted_by, sampling=Sampling(candidates=most))
+        return recall.answer(Request.of(request))
+
+    def test_as_many_as_fit_and_the_answer_is_in_time(self) -> None:
+        recall, model = self.recall()
+        for _ in range(40):
+            done = self.answer(recall, model, 0.25, A)
+            assert done.answer_s < 0.25
+            assert not done.is_tight
+        assert done.candidates > 8
+        assert done.spare_s == pytest.approx(0.01 * (done.candidates - 1))
+
+    def test_never_more_than_the_preset_says(self) -> None:
+        recall, model = self.recall()
+        assert {self.answer(recall, model, 0.25, A, most=3).candidates for _ in range(20)} == {3}
+
+    def test_the_time_spent_on_hearing_is_gone(self) -> None:
+        recall, model = self.recall()
+        for _ in range(40):
+            usual = self.answer(recall, model, 0.25, A).candidates
+        assert self.answer(recall, model, 0.25, *[A, B, C, X]).candidates < usual
+        recall, model = self.recall()
+        assert self.answer(recall, model, 0.10, *[A, B, C, X]).candidates == 1
+
+    def test_after_a_late_answer_there_are_fewer(self) -> None:
+        recall, model = self.recall()
+        for _ in range(40):
+            before = self.answer(recall, model, 0.25, A).candidates
+        model.slowness = 3.0
+        late = self.answer(recall, model, 0.25, A)
+        assert late.is_tight
+        assert late.candidates == before
+        assert self.answer(recall, model, 0.25, A).candidates < before
+
+    def test_with_endless_time_there_are_as_many_as_the_preset_says(self) -> None:
+        recall, model = self.recall()
+        model.slowness = 100.0
+        assert {self.answer(recall, model, inf, A, most=5).candidates for _ in range(9)} == {5}
+
+
+def test_it_warms_up_in_its_meter_with_one_draft_and_with_many() -> None:
+    drawn: list[tuple[Meter, int]] = []
+
+    class Drawing(FakeContinuation):
+        def answer(self, sampling: Sampling, seed: int) -> Measure:
+            drawn.append((self.meter, sampling.candidates))
+            return super().answer(sampling, seed)
+
+    model, costs, meter = Drawing(), Costs(), Meter(7, 8)
+    warm_up(model, meter, costs, WARM_UPS["cpu"])
+    assert set(drawn) == {(meter, 1), (meter, 8)}
+    assert model.heard == ()
+    assert costs.expected(8) > 0
+
+
 def test_measures_survive_the_wire() -> None:
     odd = Measure(Meter(7, 8), (Note(27, 127, 31, 255), Note(0, 0, 0, 1)))
     assert unpack_measure(pack_measure(odd)) == odd
@@ -143,6 +246,7 @@ def test_it_answers_what_it_is_asked() -> None:
         assert first.plan_id == 1
         assert first.measure == TestRecall().fresh(A)
         assert len(performer.figures.response_ms) == 1
+        assert list(performer.figures.candidates) == [first.candidates] == [1]
 
 
 def test_a_request_past_its_deadline_is_skipped() -> None:
@@ -185,6 +289,21 @@ def test_asking_a_dead_process_fails_at_once() -> None:
         performer.ask(ask(5, A))
         planned = await_event(queue, Planned)
         assert (planned.plan_id, planned.measure) == (5, None)
+
+
+def test_asking_for_cuda_where_there_is_none_is_an_error_and_no_silent_fall_back() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is CUDA here")
+    ours, theirs = Pipe()
+    with ours, theirs:
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            run(theirs, Setup((("default", None),), device="cuda"))
+        finally:
+            signal.signal(signal.SIGINT, before)
+        said = ours.recv()
+    assert said == Failed("device cuda: no CUDA device can be used here; choose --device cpu")
 
 
 def test_a_checkpoint_that_is_not_there_is_told() -> None:

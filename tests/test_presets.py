@@ -77,6 +77,23 @@ def test_the_published_temperatures_are_a_preset() -> None:
             GOOD + "temperature: [0.8, 0.9]\n",
             "temperature must be a single value (presets/bad.yaml, line 3)",
         ),
+        (
+            GOOD + "candidates: many\n",
+            "preset 'good': candidates must be auto or 1 to 256, is 'many' "
+            "(presets/bad.yaml, line 3)",
+        ),
+        (
+            GOOD + "candidates: 0\n",
+            "preset 'good': candidates must be auto or 1 to 256, is 0 (presets/bad.yaml, line 3)",
+        ),
+        (
+            GOOD + "candidates: 1.5\n",
+            "preset 'good': candidates must be auto or 1 to 256, is 1.5 (presets/bad.yaml, line 3)",
+        ),
+        (
+            GOOD + "candidates: on\n",
+            "preset 'good': candidates must be a number, is true (presets/bad.yaml, line 3)",
+        ),
         ("number: 3\n", "preset: name is missing (presets/bad.yaml, line 1)"),
         (
             GOOD + "channel: 17\n",
@@ -91,6 +108,19 @@ def test_the_published_temperatures_are_a_preset() -> None:
 )
 def test_a_fault_says_what_where_and_which(tmp_path: Path, text: str, fault: str) -> None:
     assert faults(tmp_path, bad=text) == [fault]
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "unhurried"),
+    [("", 256, 8), ("candidates: auto\n", 256, 8), ("candidates: 3\n", 3, 3)],
+)
+def test_candidates_are_as_many_as_fit_or_at_most_a_number(
+    tmp_path: Path, text: str, most: int, unhurried: int
+) -> None:
+    (tmp_path / "good.yaml").write_text(GOOD + text)
+    (preset,) = load_presets(tmp_path)
+    assert preset.sampling.candidates == most
+    assert preset.unhurried.sampling.candidates == unhurried
 
 
 @pytest.mark.parametrize(

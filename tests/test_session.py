@@ -30,6 +30,7 @@ from bridge.events import (
     Tick,
     Wake,
 )
+from bridge.plans import SAFETY, Plans
 from bridge.session import Session, Settings
 from pianogen.grid import PPQN, Measure, Meter
 from tests.stage import BEGIN, FOUR, clock, measure, perform, play, preset, seconds
@@ -162,9 +163,42 @@ def test_a_plan_is_asked_early_and_again_at_the_freeze_where_the_context_has_cha
     staccato = [NoteOn(at(3.75), 0, 67, 80), NoteOff(at(3.8), 0, 67)]
     p = perform(clock(16) + play("| c4 d4 - - |") + staccato, presets=[preset(rest_beats=0.1)])
     freeze = at(4 - 1 / 16)
-    assert [t for t, _ in p.asks[:2]] == pytest.approx([freeze - 0.25, freeze])
+    assert [t for t, _ in p.asks[:2]] == pytest.approx([freeze - 0.75, freeze])
     assert [len(a.context[0].notes) for _, a in p.asks[:2]] == [2, 3]
     assert [a.deadline for _, a in p.asks[:2]] == pytest.approx([at(4)] * 2)
+    assert [a.wanted_by for _, a in p.asks[:2]] == pytest.approx([freeze - 0.25, at(4)])
+
+
+def test_a_first_plan_that_has_grown_old_is_renewed_in_time_for_the_line() -> None:
+    staccato = [NoteOn(at(3), 0, 67, 80), NoteOff(at(3.1), 0, 67)]
+    p = perform(clock(16) + play("| c4 d4 - - |") + staccato, presets=[preset(rest_beats=0.1)])
+    freeze = at(4 - 1 / 16)
+    assert [t for t, _ in p.asks[:2]] == pytest.approx([freeze - 0.75, freeze - 0.25])
+    assert [len(a.context[0].notes) for _, a in p.asks[:2]] == [2, 3]
+    assert [a.wanted_by for _, a in p.asks[:2]] == pytest.approx([freeze - 0.25, freeze])
+
+
+def test_while_a_key_is_down_there_is_no_first_plan_before_its_last_time() -> None:
+    p = perform(clock(16) + play("| c4 d4 _ - |"), presets=[preset(rest_beats=0.1)])
+    assert p.asks[0][0] == pytest.approx(at(4 - 1 / 16) - 0.25)
+
+
+def test_inside_an_answer_a_plan_is_wanted_by_the_time_of_a_first_plan() -> None:
+    p = perform(clock(24) + play(TWO))
+    time, second = p.asks[1]
+    assert time == pytest.approx(at(8))
+    assert second.wanted_by == pytest.approx(at(12 - 1 / 16) - 0.25)
+    assert second.deadline == pytest.approx(at(12))
+
+
+def test_a_preset_chosen_inside_an_answer_asks_by_the_next_stage() -> None:
+    early, late = (ProgramChange(at(beat), 0, 1) for beat in (9.0, 11.5))
+    for change, wanted_by in ((early, at(12 - 1 / 16) - 0.25), (late, at(12 - 1 / 16))):
+        p = perform(
+            [*clock(24), *play(TWO), change], presets=[preset(), preset(1, max_polyphony=2)]
+        )
+        (ask,) = (a for _, a in p.asks if a.sampling.max_polyphony == 2)
+        assert ask.wanted_by == pytest.approx(wanted_by)
 
 
 def test_an_unchanged_context_is_asked_once() -> None:
@@ -255,9 +289,18 @@ def test_no_plan_in_time_is_a_rest_counted_and_told() -> None:
 
 
 def test_a_slow_model_is_asked_earlier_the_next_time() -> None:
-    p = perform(clock(48) + play("| c4 d4 - - | - | - | c4 d4 - - |"), delay=0.3)
+    p = perform(clock(48) + play("| c4 d4 - - | - | - | c4 d4 - - |"), delay=1.0)
     assert p.status.measures_missed == 1
     assert p.notes() == answers(16)
+
+
+def test_what_more_drafts_took_makes_no_time_for_more() -> None:
+    ((_, ask), *_) = perform(clock(16) + play("| c4 d4 - - |")).asks
+    plans = Plans(Meter())
+    plans.asked(1, ask, now=10.0)
+    plans.receive(Planned(10.5, ask.plan_id, FOUR, candidates=20, spare_s=0.4), next_line=1)
+    assert plans.candidates == 20
+    assert plans.response_s == pytest.approx(SAFETY * 0.1)
 
 
 def test_a_model_that_fails_gives_rests() -> None:

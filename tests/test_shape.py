@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PURE = ("clock", "context", "events", "measure", "phrase", "plans", "recall", "scheduler",
-        "session", "simulation", "status", "transport", "voice")  # fmt: skip
+PURE = ("candidates", "clock", "context", "events", "measure", "phrase", "plans", "recall",
+        "scheduler", "session", "simulation", "status", "transport", "voice")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from pianogen import train as training
 from pianogen.checkpoint import load, load_continuation
 from pianogen.cli import main
 from pianogen.dataset import NO_AUGMENTATION, Augmentation, Windows, runs_of
 from pianogen.errors import CheckpointError, ConfigError, DataError
 from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, Measure, Meter, Note
+from pianogen.progress import Progress
+from pianogen.recipe import TrainConfig, read_config
 from pianogen.sampling import Sampling
 from pianogen.shards import Shard
-from pianogen.train import TrainConfig, Trainer, read_config, train
+from pianogen.train import train
+from pianogen.trainer import Trainer
 from tests.music import TINY
 from tests.prepared import prepared_folder
 
@@ -34,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(training.Progress, "say", lambda self, text: None)
+    monkeypatch.setattr(Progress, "say", lambda self, text: None)
     return
 
 

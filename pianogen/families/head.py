@@ -13,13 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.families.features import DURATIONS, LOUDNESS, MEMORIES, PLANES, loudness
+from pianogen.families.echo import ROWS, TOUCHING
+from pianogen.families.features import MEMORIES, PLANES
+from pianogen.families.notes import DURATIONS, loudness
+from pianogen.families.touches import LOUDNESS
 from pianogen.grid import KEYS, VELOCITY_BINS
 
 STOP = KEYS  # the choice that ends a step
 REACH = 24  # semitones over which a chosen note's interval is told from its class
 WAVES = 12  # the register's shape along the keyboard: that many cosines
 MOST = 8  # notes a step that the stop tells apart
+FLOOR = 0.02  # of a chance brought back, before its logarithm
+RECENT = len(MEMORIES) + TOUCHING  # histograms a note that loudness and length are held against
 NO_KEY = KEYS  # "none chosen yet" in place of the lowest key
 
 
@@ -65,12 +70,26 @@ class Decisions:
         return cls(all_steps, total - total[start][all_steps], count, lowest, target, of_note)
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What the choices of M steps start from: field (M, 88, C), register (M, 88), the state
+    (M, H), and the rows brought back (M, 8, 88)."""
+
+    field: Tensor
+    register: Tensor
+    state: Tensor
+    echo: Tensor
+
+    def __getitem__(self, rows: Tensor) -> Ground:
+        return Ground(self.field[rows], self.register[rows], self.state[rows], self.echo[rows])
+
+
 class PitchHead(nn.Module):
     """Scores every key for the next note of a step, and the stop."""
 
     def __init__(self, state: int, channels: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv1d(PLANES, channels, width, padding=width // 2)
+        self.first = nn.Conv1d(PLANES + ROWS, channels, width, padding=width // 2)
         self.second = nn.Conv1d(channels, channels, width, padding=width // 2)
         self.film = nn.Linear(state, 4 * channels)
         self.interval = nn.Parameter(torch.randn(2 * REACH + 2, channels) * 0.1)
@@ -79,6 +98,10 @@ class PitchHead(nn.Module):
         self.score = nn.Linear(channels, 1, bias=False)
         self.register = nn.Parameter(torch.zeros(KEYS))
         self.register_by_state = nn.Linear(state, WAVES)
+        self.copy = nn.Linear(state, ROWS)
+        self.remaining = nn.Linear(ROWS, 1, bias=False)
+        for weight in (self.copy.weight, self.copy.bias, self.remaining.weight):
+            nn.init.zeros_(weight)
         self.counts = nn.Embedding(MOST + 1, 32)
         self.lows = nn.Embedding(KEYS + 1, 32)
         self.stop = nn.Sequential(nn.Linear(state + channels + 64, 64), nn.GELU(), nn.Linear(64, 1))
@@ -90,13 +113,16 @@ class PitchHead(nn.Module):
         self.distance: Tensor
         self.waves: Tensor
 
-    def field(self, planes: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """What a step's choices start from: (M, 14, 88), (M, H) -> (M, 88, C), (M, 88)."""
+    def ground(self, planes: Tensor, echo: Tensor, state: Tensor) -> Ground:
+        """From planes (M, 14, 88), rows brought back (M, 8, 88) and states (M, H)."""
         scale1, shift1, scale2, shift2 = self.film(state).unsqueeze(-1).chunk(4, dim=1)
+        planes = torch.cat([planes, echo.to(planes.dtype)], dim=1)
         x = F.relu(self.first(planes) * (1 + scale1) + shift1)
         x = self.second(x) * (1 + scale2) + shift2
         register = self.register + self.register_by_state(state) @ self.waves.to(state.dtype)
-        return x.transpose(1, 2), register
+        likely = torch.log1p(echo.float() / FLOOR)
+        copied = torch.einsum("mr,mrk->mk", self.copy(state).float(), likely)
+        return Ground(x.transpose(1, 2), register + copied, state, echo)
 
     def influence(self) -> Tensor:
         """What a chosen key adds to the field of every other, (88, 88 * C)."""
@@ -105,19 +131,21 @@ class PitchHead(nn.Module):
         return (near + self.interval_class[self.distance % 12]).flatten(start_dim=1)
 
     def forward(
-        self, field: Tensor, register: Tensor, state: Tensor, chosen: Tensor, count: Tensor,
-        lowest: Tensor, influence: Tensor,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        self, ground: Ground, chosen: Tensor, count: Tensor, lowest: Tensor, influence: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """One row a decision -> logits (D, 89), the stop last, and the mixed field (D, 88, C)."""
-        x = F.relu(field + torch.matmul(chosen, influence).view(field.shape))
+        x = F.relu(ground.field + torch.matmul(chosen, influence).view(ground.field.shape))
         x = F.relu(self.mix(x))
-        keys = self.score(x).squeeze(-1) + register
+        keys = self.score(x).squeeze(-1) + ground.register
         below = torch.arange(KEYS, device=lowest.device) < lowest[:, None]
         keys = keys.float().masked_fill(~below, -1e9)
         summary = torch.cat(
-            [state, x.mean(dim=1), self.counts(count.clamp(max=MOST)), self.lows(lowest)], dim=1
+            [ground.state, x.mean(dim=1), self.counts(count.clamp(max=MOST)), self.lows(lowest)],
+            dim=1,
         )
-        stop = self.stop(summary).float().masked_fill(count[:, None] == 0, -1e9)
+        left = torch.einsum("drk,dk->dr", ground.echo.float(), below.float())
+        stop = self.stop(summary).float() + self.remaining(left).float()
+        stop = stop.masked_fill(count[:, None] == 0, -1e9)
         return torch.cat([keys, stop], dim=1), x
 
 
@@ -138,7 +166,7 @@ class TouchHead(nn.Module):
         self.duration = nn.Sequential(
             nn.Linear(inputs + 1, hidden), nn.GELU(), nn.Linear(hidden, len(DURATIONS))
         )
-        self.trust = nn.Linear(inputs, 2 * len(MEMORIES))  # in each memory: loudness, length
+        self.trust = nn.Linear(inputs, 2 * RECENT)  # of each histogram: loudness, length
         nn.init.zeros_(self.trust.weight)
         nn.init.zeros_(self.trust.bias)
 
@@ -149,8 +177,8 @@ class TouchHead(nn.Module):
         return torch.cat([state, field, self.keys(key).to(state.dtype), touch, above], dim=1)
 
     def loudness(self, inputs: Tensor, remembered: Tensor) -> Tensor:
-        """Logits of the velocity bin, (N, 32); remembered (N, 2, 64)."""
-        trust = self.trust(inputs)[:, : len(MEMORIES)].float()
+        """Logits of the velocity bin, (N, 32); remembered (N, 4, 64)."""
+        trust = self.trust(inputs)[:, :RECENT].float()
         shares = remembered[:, :, :VELOCITY_BINS]
         logits: Tensor = self.velocity(inputs).float()
         return logits + torch.einsum("nm,nmv->nv", trust, shares)
@@ -158,7 +186,7 @@ class TouchHead(nn.Module):
     def length(self, inputs: Tensor, velocity: Tensor, remembered: Tensor) -> Tensor:
         """Logits of the index into DURATIONS, (N, 32), given the velocity bin (N,)."""
         played = loudness(velocity).unsqueeze(1).to(inputs.dtype)
-        trust = self.trust(inputs)[:, len(MEMORIES) :].float()
+        trust = self.trust(inputs)[:, RECENT:].float()
         shares = remembered[:, :, VELOCITY_BINS:]
         logits: Tensor = self.duration(torch.cat([inputs, played], dim=1)).float()
         return logits + torch.einsum("nm,nmd->nd", trust, shares)

@@ -4,9 +4,9 @@
                        └ onset branch ────┴ BiLSTM ─ keys, values of the last measures
                                                            │ local attention
     the step before ─ notes, velocity, position, ──────────┴─ LSTM ─ state
-                      rhythm, harmony                                 ├ rhythm: when the next comes
-                                                                      ├ onset: does one come now
-                                                                      └ notes, velocity, duration
+                      rhythm, harmony                 │               ├ rhythm: when the next comes
+                                                       │               ├ onset: does one come now
+                     what came when it stood like this ┴─ echo ────────┴ notes, velocity, duration
 
 Nothing at step t depends on anything from t on. Teacher forcing is parallel over time: the
 attention's query comes from what the step is given. Playing is in `hybrid_player`.
@@ -20,20 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pianogen.choosing import TRAITS
 from pianogen.errors import ConfigError
-from pianogen.families.features import (
-    HARMONY,
-    RHYTHM,
-    Features,
-    Notes,
-    duration_classes,
-    loudness,
-    remembered,
-    shift,
-    touch,
-)
+from pianogen.families.echo import Echo, Recalled
+from pianogen.families.features import HARMONY, RHYTHM, Features, delayed
 from pianogen.families.head import Decisions, PitchHead, TouchHead
-from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState, lstm_step
+from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState
+from pianogen.families.notes import Notes, length_classes, loudness
+from pianogen.families.touches import as_shares, memory_at, reminded, touch
 from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
 
 POSITION = 32  # size of the measure encoding
@@ -54,7 +48,8 @@ class HybridConfig:
     channels: int = 24  # of the within-step head
     width: int = 25  # of its convolutions, keys
     touch: int = 192
-    dropout: float = 0.2
+    echo: int = 32  # a head of the attention to earlier onsets
+    dropout: float = 0.1
     attention_dropout: float = 0.1
 
     def __post_init__(self) -> None:
@@ -122,10 +117,11 @@ class Hybrid(nn.Module):
         self.rhythm = nn.Linear(size, RHYTHMS)
         self.onset = nn.Linear(size, 1)
         self.steering = nn.Parameter(torch.tensor(0.3))
+        self.register_buffer("choice", torch.zeros(len(TRAITS)))  # weights, see `choosing`
+        self.choice: Tensor
         self.pitch = PitchHead(size, config.channels, config.width)
+        self.echo = Echo(size, config.echo)
         self.touch = TouchHead(size, config.channels, config.touch)
-        self.register_buffer("duration_class", duration_classes(), persistent=False)
-        self.duration_class: Tensor
 
     def places(self, steps: int, start: int, count: int) -> Tensor:
         """Where steps start .. start + count - 1 lie in a measure of `steps`: (count, 48)."""
@@ -155,22 +151,24 @@ class Hybrid(nn.Module):
         given: Tensor = self.norm_in(x + self.rest_in(rest))
         return given
 
-    def decode(self, given: Tensor, attended: Tensor, state: LSTMState | None) -> tuple[
-        Tensor, LSTMState
-    ]:  # fmt: skip
+    def decode(
+        self, given: Tensor, attended: Tensor, state: LSTMState | None
+    ) -> tuple[Tensor, LSTMState]:
         """(B, T, H) twice -> the decoder's state at each step (B, T, H), and the carry."""
         z = given + attended
-        is_one = z.shape[:2] == (1, 1) and not self.training
-        h, carry = lstm_step(self.decoder, z, state) if is_one else self.decoder(z, state)
+        h, carry = self.decoder(z, state)
+        return self.out(h, z), carry
+
+    def out(self, h: Tensor, z: Tensor) -> Tensor:
+        """The LSTM's output and input, (..., H) each -> the decoder's state."""
         s = self.norm_state(h + z)
-        return self.norm_out(s + self.widen(s)), carry
+        state: Tensor = self.norm_out(s + self.widen(s))
+        return state
 
     def timing(self, state: Tensor) -> tuple[Tensor, Tensor]:
         """Rhythm logits (..., 32) and the onset logit (...), which the rhythm steers."""
         rhythm = self.rhythm(state).float()
-        now = F.log_softmax(rhythm, dim=-1)[..., 0]
-        hazard = now - torch.log1p(-now.exp() * ALMOST)
-        return rhythm, self.onset(state).squeeze(-1).float() + self.steering * hazard
+        return rhythm, self.onset(state).squeeze(-1).float() + self.steering * hazard(rhythm)
 
     def states(self, features: Features, notes: Notes) -> Tensor:
         """The decoder's state at every step of every window, (B, T, H); parallel over time."""
@@ -184,9 +182,9 @@ class Hybrid(nn.Module):
             measures(features.onset), measures(features.sounding), measures(features.velocity)
         )
         given = self.given(
-            shift(features.onset, 1),
+            delayed(features.onset),
             features.held,
-            shift(features.velocity, 1),
+            delayed(features.velocity),
             features.rhythm,
             features.harmony,
             self.places(S, 0, K * S).expand(B, K * S, -1),
@@ -211,13 +209,17 @@ class Hybrid(nn.Module):
         number = begins.flatten().cumsum(0) - 1
         step = number[notes.window * notes.length + notes.time]
         choices = Decisions.of(step, notes.key, len(window))
-        at_step = state[window, time]
-        field, register = self.pitch.field(features.planes_at(window, time), at_step)
+        recalled = self.echo(state, features.onset, features.latest, begins, notes.steps)
+        rank = recalled.asking.rank[window, time]
+        at_step = state[window, time] + recalled.added[window, rank]
+        ground = self.pitch.ground(
+            features.planes_at(window, time), recalled.rows[window, rank], at_step
+        )
         pitch, mixed = self.pitch(
-            field[choices.step], register[choices.step], at_step[choices.step],
-            choices.chosen, choices.count, choices.lowest, self.pitch.influence(),
+            ground[choices.step], choices.chosen, choices.count, choices.lowest,
+            self.pitch.influence(),
         )  # fmt: skip
-        lengths = self.duration_class[notes.duration]
+        lengths = length_classes(notes.duration)
         follows = torch.zeros_like(step, dtype=torch.bool)
         follows[1:] = step[1:] == step[:-1]
         inputs = self.touch.inputs(
@@ -227,7 +229,7 @@ class Hybrid(nn.Module):
             touch(features.level[notes.window, notes.time], notes.key),
             chord_above(notes.velocity.roll(1), lengths.roll(1), follows),
         )
-        recent = remembered(notes)
+        recent = remembered(notes, recalled)
         return Predictions(
             features=features,
             state=state,
@@ -283,6 +285,20 @@ class Predictions:
     velocity: Tensor
     duration: Tensor
     lengths: Tensor
+
+
+def hazard(rhythm: Tensor) -> Tensor:
+    """The log odds (...) that the next onset comes now, by rhythm logits (..., 32)."""
+    now = F.log_softmax(rhythm, dim=-1)[..., 0]
+    return now - torch.log1p(-now.exp() * ALMOST)
+
+
+def remembered(notes: Notes, recalled: Recalled) -> Tensor:
+    """What is remembered of loudness and lengths near each note, (N, 4, 64) logarithms of shares:
+    in two memories of the notes before it and those above it, and by two echoes."""
+    where = (notes.window, notes.time, notes.key)
+    recent = memory_at(notes, *where, chord=True)
+    return as_shares(torch.cat([recent, reminded(notes, recalled, *where)], dim=1))
 
 
 def chord_above(velocity: Tensor, length: Tensor, follows: Tensor) -> Tensor:

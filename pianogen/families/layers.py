@@ -12,7 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pianogen.distributed import BatchNorm
+
 LSTMState = tuple[Tensor, Tensor]
+ALL = slice(None)
 
 
 class MeasureConv(nn.Module):
@@ -48,7 +51,7 @@ class ConvBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int, dropout: float) -> None:
         super().__init__()
         self.conv = MeasureConv(inputs, outputs, width)
-        self.norm = nn.BatchNorm1d(outputs, momentum=0.02)
+        self.norm = BatchNorm(outputs, momentum=0.02)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,15 +159,15 @@ class LocalAttention(nn.Module):
         places = self.bias[:, self.window - W :, offset]  # (heads, W, S, S)
         return F.pad(places.transpose(1, 2).flatten(start_dim=2), (0, 1))
 
-    def forward(self, query: Tensor, around: Surroundings, at: int = 0) -> Tensor:
-        """query (N, Q, H), the steps at .. at + Q - 1 of a measure -> (N, Q, H)."""
+    def forward(self, query: Tensor, around: Surroundings, at: slice = ALL) -> Tensor:
+        """query (N, Q, H), of the steps `at` of a measure (or all of one step) -> (N, Q, H)."""
         N, Q, H = query.shape
         queries = self.query(query).view(N, Q, self.heads, -1).transpose(1, 2)
         attended = F.scaled_dot_product_attention(
             queries,
             around.keys,
             around.values,
-            attn_mask=around.bias[:, :, at : at + Q].to(queries.dtype),
+            attn_mask=around.bias[:, :, at].to(queries.dtype),
             dropout_p=self.dropout if self.training else 0.0,
         )
         result: Tensor = self.out(attended.transpose(1, 2).reshape(N, Q, H))
@@ -178,17 +181,3 @@ class Surroundings:
     keys: Tensor
     values: Tensor
     bias: Tensor
-
-
-def lstm_step(lstm: nn.LSTM, x: Tensor, state: LSTMState | None) -> tuple[Tensor, LSTMState]:
-    """One step of a one-layer LSTM, (1, 1, C) -> (1, 1, H): what `lstm` gives, without the cost
-    of packing its weights anew at each call."""
-    input_weight, state_weight, input_bias, state_bias = lstm.all_weights[0]
-    if state is None:
-        state = (x.new_zeros(1, 1, lstm.hidden_size), x.new_zeros(1, 1, lstm.hidden_size))
-    h, c = state
-    gates = F.linear(x, input_weight, input_bias) + F.linear(h, state_weight, state_bias)
-    enter, forget, cell, leave = gates.chunk(4, dim=-1)
-    c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(cell)
-    h = torch.sigmoid(leave) * torch.tanh(c)
-    return h, (h, c)

@@ -1,0 +1,400 @@
+"""A measure drawn N times at once, a step at a time, from one past.
+
+    step     1    2    3    4 ...
+    draft 1  ♪         ♪♪          what one draft plays is seen by that draft alone;
+    draft 2  ♪    ♪                the past is shared
+    draft 3            ♪
+
+All that is drawn comes from uniform numbers given beforehand, so that a draft does not depend on
+the others, and a measure can be drawn without asking the device anything on the way. Where
+asking costs nothing (a CPU), drafts in which nothing begins are passed over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pianogen.families.echo import NOWHERE, ROWS, Slots, outer_lines
+from pianogen.families.features import (
+    AHEAD,
+    DECAYS,
+    MEMORIES,
+    MEMORY_KEYS,
+    History,
+    harmony,
+    lookbacks,
+    planes,
+    rhythm,
+)
+from pianogen.families.folded import Folded
+from pianogen.families.head import NO_KEY, STOP
+from pianogen.families.hybrid import chord_above
+from pianogen.families.layers import Surroundings
+from pianogen.families.notes import DURATIONS, MARKS, constant, length, loudness, marked
+from pianogen.families.touches import as_shares, touch_everywhere
+from pianogen.grid import KEYS, VELOCITY_BINS
+
+FINGERS = 10  # notes that may begin on one step
+NOISE = 1 + 3 * FINGERS  # uniform numbers a step: whether, then which, how loud, how long
+NO_MARK = KEYS * MARKS  # the place in a memory of what is not there
+
+
+@dataclass(frozen=True)
+class Start:
+    """What all drafts start from: the past as tensors.
+
+    decoder: the carry, (2, H). around: of the measures before. slots: onsets before, their times
+    negative; slot_of (n,) int64 and places (2, n) int64: of the notes of those onsets, which slot,
+    and where in a flat memory their loudness and length count.
+    """
+
+    history: History
+    decoder: Tensor
+    around: Surroundings
+    slots: Slots
+    slot_of: Tensor
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """A `Sampling` as tensors: temperatures (4,) of pitch, velocity, rhythm and length; min_p ();
+    most () int64 notes at once; outside (89,) bool the keys out of range, the stop never;
+    anything () bool whether any key is in range."""
+
+    temperatures: Tensor
+    min_p: Tensor
+    most: Tensor
+    outside: Tensor
+    anything: Tensor
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """N drafts of a measure of S steps.
+
+    keys, bins, lengths (N, S, 10) int64: which notes begin on a step, keys -1 where none, lengths
+    in steps; cuts (N, S, 88) bool: keys whose note ends there, before its time; nats (N, 4): the
+    negative log-likelihood, at temperature 1, of timing, pitches, velocities and lengths.
+    """
+
+    keys: Tensor
+    bins: Tensor
+    lengths: Tensor
+    cuts: Tensor
+    nats: Tensor
+
+
+def packed(drawn: Drawn) -> Tensor:
+    """All of it as bytes, (N, X) uint8: one copy brings it home."""
+    N = len(drawn.keys)
+    keys = torch.where(drawn.keys < 0, NO_KEY, drawn.keys)
+    small = [x.to(torch.uint8).view(N, -1) for x in (keys, drawn.bins, drawn.lengths, drawn.cuts)]
+    return torch.cat([*small, drawn.nats.contiguous().view(torch.uint8)], dim=1)
+
+
+def unpacked(data: Tensor, steps: int) -> Drawn:
+    """What `packed` made into bytes."""
+    N, notes = len(data), steps * FINGERS
+    sizes = [notes, notes, notes, steps * KEYS, 16]
+    keys, bins, lengths, cuts, nats = torch.split(data, sizes, dim=1)
+    keys, bins, lengths = (x.reshape(N, steps, FINGERS).long() for x in (keys, bins, lengths))
+    return Drawn(
+        keys.masked_fill(keys == NO_KEY, -1),
+        bins,
+        lengths,
+        cuts.reshape(N, steps, KEYS).bool(),
+        nats.contiguous().view(torch.float32),
+    )
+
+
+def draw(folded: Folded, start: Start, wishes: Wishes, noise: Tensor, *, dense: bool) -> Drawn:
+    """Draw drafts from noise (N, S, 31), uniform numbers in 0..1, one draft a row.
+
+    dense: never ask the device anything; else pass over drafts in which nothing begins.
+    """
+    drafts = _Drafts(folded, start, wishes, noise, dense)
+    for step in range(noise.shape[1]):
+        drafts.play(step)
+    return Drawn(drafts.keys, drafts.bins, drafts.lengths, drafts.cuts, drafts.nats)
+
+
+@dataclass
+class _Chord:
+    """The notes of one step so far, of R drafts: which still go on, how many, the lowest."""
+
+    going: Tensor
+    chosen: Tensor
+    count: Tensor
+    lowest: Tensor
+    above: Tensor
+    memory: Tensor  # (R, 4, 88, 64)
+    touch: Tensor  # (R, 88, 7)
+
+
+class _Drafts:
+    def __init__(
+        self, folded: Folded, start: Start, wishes: Wishes, noise: Tensor, dense: bool
+    ) -> None:
+        self.folded, self.network = folded, folded.network
+        self.start, self.wishes, self.noise, self.dense = start, wishes, noise, dense
+        N, S, _ = noise.shape
+        self.steps, device = S, noise.device
+        self.range = torch.arange(N, device=device)
+
+        def each(x: Tensor) -> Tensor:
+            return x.expand(N, *x.shape)
+
+        past = start.history
+        self.level, self.memory = each(past.level), each(past.memory)
+        self.remaining, self.age = each(past.remaining), each(past.age)
+        self.latest, self.since = each(past.latest), each(past.since)
+        self.onset, self.velocity = each(past.onsets[-1]), each(past.velocity)
+        self.onsets = torch.cat([each(past.onsets), past.onsets.new_zeros(N, S, KEYS)], dim=1)
+        self.carry = (each(start.decoder[0]), each(start.decoder[1]))
+        self.silence = past.onsets.new_zeros(1, KEYS).expand(N, -1)
+        self.begun = self.silence
+        self.place = folded.places(S)
+        self.counts = F.pad(self.onsets.sum(dim=2), (0, 1))  # one more, which stays 0
+        self.own = self._no_slots(N, S)
+        self.filled = torch.zeros(N, S, dtype=torch.bool, device=device)
+        self.own_places = torch.full((N, S, 2 * FINGERS), NO_MARK, device=device)
+        self.keys = torch.full((N, S, FINGERS), -1, device=device)
+        self.bins = torch.zeros_like(self.keys)
+        self.lengths = torch.ones_like(self.keys)
+        self.cuts = torch.zeros(N, S, KEYS, dtype=torch.bool, device=device)
+        self.nats = torch.zeros(N, 4, device=device)
+        self.duration = constant(DURATIONS, device)
+        self.fade = torch.exp(-1 / constant(DECAYS, device))[:, None, None]
+        self.forget = torch.exp(-1 / constant(MEMORIES, device))[:, None, None]
+        keys = torch.arange(KEYS, device=device)
+        self.near = torch.exp(-(keys[:, None] - keys).abs() / MEMORY_KEYS)
+
+    def _no_slots(self, drafts: int, steps: int) -> Slots:
+        slots = self.start.slots
+
+        def like(x: Tensor) -> Tensor:
+            return x.new_zeros(drafts, steps, *x.shape[1:])
+
+        rest = {f.name: like(getattr(slots, f.name)) for f in fields(slots) if f.name != "time"}
+        return Slots(torch.arange(steps, device=slots.time.device), **rest)
+
+    # --- one step -------------------------------------------------------------------------------
+
+    def play(self, step: int) -> None:
+        """Draw what begins on a step, and go on to the next."""
+        held = (self.remaining > 0).float()
+        rhythm, chords = self._rhythm(step, held), harmony(self.level)
+        loud = self.velocity.clamp(max=4) / 2
+        before = torch.cat([self.onset, held, loud, rhythm, chords], dim=1)
+        given = self.folded.given(before, self.place[step])
+        here = slice(step, step + 1)
+        attended = self.network.attention(given.unsqueeze(0), self.start.around, here)[0]
+        state, self.carry = self.folded.step(given + attended, self.carry)
+        onset = self.folded.onset(state)
+        chance = torch.sigmoid(onset / self.wishes.temperatures[2])
+        fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
+        self.nats[:, 0] -= F.logsigmoid(torch.where(fires, onset, -onset))
+        rows = self.range if self.dense else fires.nonzero().flatten()
+        self.onset, self.velocity = self.silence[:, :KEYS], self.silence[:, :VELOCITY_BINS]
+        self.begun = self.silence[:, None, None, :KEYS]
+        if len(rows):
+            self._choose(step, rows, fires[rows], state[rows], held[rows])
+            self._make_room(step)
+            self._begin(step)
+        self._go_on()
+
+    def _rhythm(self, step: int, held: Tensor) -> Tensor:
+        first, never = 4 * self.steps + step, 5 * self.steps
+        places = tuple(
+            first - back + ahead if back > ahead else never
+            for back in lookbacks(self.steps)
+            for ahead in range(AHEAD)
+        )
+        earlier = self.counts[:, constant(places, held.device)]
+        return rhythm(earlier.view(-1, 4, AHEAD), self.since, held)
+
+    def _planes(self, step: int, rows: Tensor, held: Tensor) -> Tensor:
+        places = tuple(4 * self.steps + step - back for back in lookbacks(self.steps))
+        before = self.onsets[rows[:, None], constant(places, held.device)]
+        return planes(held, self.level[rows], before, self.latest[rows])
+
+    # --- the notes of a step --------------------------------------------------------------------
+
+    def _choose(self, step: int, rows: Tensor, going: Tensor, state: Tensor, held: Tensor) -> None:
+        """Draw the notes of some drafts, from the top down."""
+        lines = outer_lines(self.latest[rows])
+        added, echo, touching = self._recall(step, rows, state, lines)
+        asked, state = state, state + added
+        head = self.network.pitch
+        ground = head.ground(self._planes(step, rows, held), echo, state)
+        R, device = len(rows), rows.device
+        place = self.range[:R]
+        chord = _Chord(
+            going=going,
+            chosen=torch.zeros(R, KEYS, device=device),
+            count=torch.zeros(R, dtype=torch.long, device=device),
+            lowest=torch.full((R,), NO_KEY, device=device),
+            above=torch.zeros(R, 3, device=device),
+            memory=torch.cat([self.memory[rows], self._reminded(rows, touching)], dim=1),
+            touch=touch_everywhere(self.level[rows]),
+        )
+        for finger in range(FINGERS):
+            chord.going = chord.going & (chord.count < self.wishes.most)
+            if not self.dense and not bool(chord.going.any()):
+                break
+            logits, mixed = head(
+                ground, chord.chosen, chord.count, chord.lowest, self.folded.influence
+            )
+            logits = logits.masked_fill(self.wishes.outside, -1e9)
+            key, nats = self._draw(logits, 0, self.noise[rows, step, 1 + 3 * finger])
+            self.nats[rows, 1] += nats * chord.going
+            chord.going = chord.going & (key != STOP)
+            key = key.clamp(max=KEYS - 1)
+            inputs = self.network.touch.inputs(
+                state, mixed[place, key], key, chord.touch[place, key], chord.above
+            )
+            self._touch(step, rows, finger, chord, inputs, key)
+        self._remember(step, rows, asked, chord.chosen, lines)
+
+    def _touch(
+        self, step: int, rows: Tensor, finger: int, chord: _Chord, inputs: Tensor, key: Tensor
+    ) -> None:
+        """Draw how loud and how long the chosen keys are, and write them down."""
+        going = chord.going
+        near = self.near[key].view(-1, 1, 1, KEYS)
+        recent = as_shares((near @ chord.memory).squeeze(2))
+        noise = self.noise[rows, step, 2 + 3 * finger : 4 + 3 * finger]
+        loudness, half = self.folded.touch(inputs, recent)
+        bins, nats = self._draw(loudness, 1, noise[:, 0])
+        self.nats[rows, 2] += nats * going
+        index, nats = self._draw(self.folded.length(half, bins), 3, noise[:, 1])
+        self.nats[rows, 3] += nats * going
+        self.keys[rows, step, finger] = torch.where(going, key, -1)
+        self.bins[rows, step, finger] = bins
+        self.lengths[rows, step, finger] = self.duration[index]
+        first = key * MARKS
+        marks = torch.stack([first + bins, first + VELOCITY_BINS + index], dim=1)
+        marks = marks.masked_fill(~going[:, None], NO_MARK)
+        self.own_places[rows, step, 2 * finger : 2 * finger + 2] = marks
+        counted = marked(bins, index) * going[:, None]
+        place = self.range[: len(rows)]
+        chord.memory[place, : len(MEMORIES), key] += counted.unsqueeze(1)
+        chord.chosen[place, key] += going
+        chord.count = chord.count + going
+        chord.lowest = torch.where(going, key, chord.lowest)
+        chord.above = chord_above(bins, index, going)
+
+    def _draw(self, logits: Tensor, which: int, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """An index a row, by its probability at the temperature `which`; and its nats at 1."""
+        tempered = (logits / self.wishes.temperatures[which]).double()
+        chances = torch.softmax(tempered, dim=-1)
+        if which == 0:
+            likely = chances >= self.wishes.min_p * chances.amax(dim=-1, keepdim=True)
+            chances = chances * likely
+        sums = chances.cumsum(dim=-1)
+        place = (sums <= noise.unsqueeze(1) * sums[:, -1:]).sum(dim=-1)
+        index = place.clamp(max=logits.shape[1] - 1)
+        nats = -torch.log_softmax(logits, dim=-1).gather(1, index.unsqueeze(1)).squeeze(1)
+        return index, nats
+
+    # --- what it is like ------------------------------------------------------------------------
+
+    def _recall(
+        self, step: int, rows: Tensor, state: Tensor, lines: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is added to the states (R, H), rows (R, 8, 88), and weights (R, 2, M + S)."""
+        echo, past = self.network.echo, self.start.slots
+        own = Slots(self.own.time, *(getattr(self.own, f.name)[rows] for f in fields(Slots)[1:]))
+        query = echo.asked(state)  # (R, heads, size)
+        far = (query.transpose(0, 1) @ past.key.permute(1, 2, 0)).transpose(0, 1)
+        near = (own.key.transpose(1, 2) @ query.unsqueeze(-1)).squeeze(-1)
+        bias = echo.bias((step - past.time).unsqueeze(0), self.steps).squeeze(-2)
+        own_bias = echo.bias((step - own.time).unsqueeze(0), self.steps).squeeze(-2)
+        near = (near + own_bias).masked_fill(~self.filled[rows].unsqueeze(1), NOWHERE)
+        weights = echo.attend(torch.cat([far + bias, near], dim=-1).unsqueeze(2))
+        M = past.time.shape[0]
+        shared = Slots(past.time, *(getattr(past, f.name)[None] for f in fields(past)[1:]))
+        old = echo.blend(weights[..., 0, :M].transpose(0, 1).unsqueeze(0), shared)
+        new = echo.blend(weights[..., M:], own)
+        value = old[0][0].unsqueeze(1) + new[0]
+        same, by_top, by_bass = (
+            a[0].transpose(0, 1).unsqueeze(2) + b for a, b in zip(old[1:], new[1:], strict=True)
+        )
+        added, brought = echo.told(value, same, by_top, by_bass, lines.unsqueeze(1))
+        return added[:, 0], brought[:, 0], weights[:, ROWS:, 0]
+
+    def _reminded(self, rows: Tensor, touching: Tensor) -> Tensor:
+        """Marks a key of the notes before, by how much each onset is thought of; (R, 2, 88, 64)."""
+        M = self.start.slots.time.shape[0]
+        R, heads, _ = touching.shape
+        memory = touching.new_zeros(R, heads, NO_MARK + MARKS)
+        past = touching[..., self.start.slot_of].repeat(1, 1, 2)
+        memory = memory.index_add(2, self.start.places.flatten(), past)
+        own = touching[..., M:].repeat_interleave(2 * FINGERS, dim=-1)
+        places = self.own_places[rows].view(R, 1, -1).expand(-1, heads, -1)
+        memory = memory.scatter_add(2, places, own)
+        return memory[..., :NO_MARK].view(R, heads, KEYS, MARKS)
+
+    def _remember(
+        self, step: int, rows: Tensor, state: Tensor, notes: Tensor, lines: Tensor
+    ) -> None:
+        slots = self.network.echo.slots(self.own.time, state, notes, lines)
+        for name in ("key", "value", "notes", "by_top", "by_bass"):
+            getattr(self.own, name)[rows, step] = getattr(slots, name)
+        self.filled[rows, step] = notes.any(dim=1)
+
+    # --- the rules of the keyboard, and time ----------------------------------------------------
+
+    def _make_room(self, step: int) -> None:
+        """Keys struck again end now, and the oldest of the others until all fit the limit."""
+        keys = self.keys[:, step]
+        new = torch.zeros(len(keys), KEYS + 1, dtype=torch.bool, device=keys.device)
+        new = new.scatter(1, torch.where(keys >= 0, keys, KEYS), True)[:, :KEYS]
+        held = self.remaining > 0
+        others = held & ~new
+        order = self.age * MARKS * 2 + torch.arange(KEYS, device=keys.device)
+        younger = (order.unsqueeze(1) < order.unsqueeze(2)) & others.unsqueeze(1)
+        room = self.wishes.most - new.sum(dim=1)
+        surplus = others & (younger.sum(dim=2) >= room[:, None])
+        cut = ((held & new) | surplus) & new.any(dim=1)[:, None]
+        self.cuts[:, step] = cut
+        self.remaining = self.remaining.masked_fill(cut, 0)
+
+    def _begin(self, step: int) -> None:
+        """What was drawn begins, in every draft."""
+        keys, bins, lengths = (x[:, step] for x in (self.keys, self.bins, self.lengths))
+        at, N = torch.where(keys >= 0, keys, KEYS), len(keys)
+        rolls = self.level.new_zeros(N, 3, KEYS + 1)
+        drawn = torch.stack([torch.ones_like(bins).float(), loudness(bins), length(lengths)], dim=1)
+        rolls = rolls.scatter(2, at.unsqueeze(1).expand(-1, 3, -1), drawn)[..., :KEYS]
+        steps = torch.zeros(N, KEYS + 1, dtype=torch.long, device=keys.device)
+        steps = steps.scatter(1, at, lengths)[:, :KEYS]
+        marks = self.level.new_zeros(N, NO_MARK + 1)
+        one = marks.new_ones(()).expand(N, 2 * FINGERS)
+        marks = marks.scatter_add(1, self.own_places[:, step], one)
+        self.memory = self.memory + marks[:, None, :NO_MARK].view(N, 1, KEYS, MARKS)
+        onset = rolls[:, 0]
+        there = onset > 0
+        sounds = there.any(dim=1)
+        self.begun = rolls.unsqueeze(1)
+        self.remaining = torch.maximum(self.remaining, steps)
+        self.age = self.age.masked_fill(there, 0)
+        self.latest = torch.where(sounds[:, None], onset, self.latest)
+        self.since = self.since.masked_fill(sounds, 0)
+        self.onset, self.onsets[:, 4 * self.steps + step] = onset, onset
+        self.counts[:, 4 * self.steps + step] = onset.sum(dim=1)
+        counts = onset.new_zeros(N, VELOCITY_BINS)
+        self.velocity = counts.scatter_add(1, bins, (keys >= 0).to(counts.dtype))
+
+    def _go_on(self) -> None:
+        """A step later."""
+        self.level = self.level * self.fade + self.begun
+        self.memory = self.memory * self.forget
+        self.remaining = (self.remaining - 1).clamp(min=0)
+        self.age = self.age + 1
+        self.since = self.since + 1

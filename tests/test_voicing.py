@@ -1,0 +1,69 @@
+"""Presets offline: what one says of drawing, and that what it says wrongly is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pianogen import cli
+from pianogen.errors import ConfigError
+from pianogen.presets import UNHURRIED_CANDIDATES, Voicing, read_voicing
+
+
+def preset(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(f"name: mine\nnumber: 1\n{text}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "candidates"),
+    [
+        ("", UNHURRIED_CANDIDATES),
+        ("candidates: auto", UNHURRIED_CANDIDATES),
+        ("candidates: 1", 1),
+        ("candidates: 256", 256),
+    ],
+)
+def test_auto_is_a_fixed_number_where_nobody_waits(
+    tmp_path: Path, text: str, candidates: int
+) -> None:
+    assert read_voicing(preset(tmp_path, text)).sampling.candidates == candidates
+
+
+def test_without_a_preset_it_is_the_same_number() -> None:
+    assert Voicing().sampling.candidates == UNHURRIED_CANDIDATES
+
+
+@pytest.mark.parametrize("value", ["many", "0", "257", "1.5", "yes", "[1]"])
+def test_a_wrong_number_is_one_line_with_the_file(tmp_path: Path, value: str) -> None:
+    path = preset(tmp_path, f"candidates: {value}")
+    with pytest.raises(ConfigError, match="candidates must be") as caught:
+        read_voicing(path)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "candidates"), [([], 8), (["--candidates", "3"], 3)])
+def test_the_command_line_outdoes_the_preset(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], candidates: int
+) -> None:
+    heard: list[int] = []
+
+    def voice(arguments: SimpleNamespace) -> None:
+        heard.append(cli._voicing(arguments).sampling.candidates)  # type: ignore[arg-type]
+        raise ConfigError("heard enough")
+
+    monkeypatch.setattr(cli, "_voice", voice)
+    assert cli.main(["generate", "out.mid", *given]) == cli.EXIT_ERROR
+    assert heard == [candidates]
+
+
+def test_a_wrong_number_on_the_command_line_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["generate", "out.mid", "--candidates", "0"]) == cli.EXIT_ERROR
+    err = capsys.readouterr().err
+    assert err == "pianogen generate: error: candidates must be 1 to 256, is 0\n"
