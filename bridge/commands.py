@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -171,14 +172,19 @@ def _display() -> Iterator[Display]:
 
 @contextmanager
 def _logging(level: str) -> Iterator[None]:
+    """To stderr, from a thread of its own: a terminal that stands still must not hold the music."""
     root = logging.getLogger()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("pianogen-bridge: %(message)s"))
-    before = root.handlers[:], root.level
-    root.handlers[:] = [handler]
+    lines: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    writer = QueueListener(lines, handler)
+    handlers_before, level_before = root.handlers[:], root.level
+    root.handlers[:] = [QueueHandler(lines)]
     root.setLevel(level.upper())
+    writer.start()
     try:
         yield
     finally:
-        root.handlers[:], level_before = before[0], before[1]
+        writer.stop()
+        root.handlers[:] = handlers_before
         root.setLevel(level_before)

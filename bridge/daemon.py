@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 FINE_S = 0.001  # how long before a deadline the wait becomes fine
 NAP_S = 0.0002  # what the fine wait sleeps at a time
+SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so exactly
+TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
 WATCH_S = 0.05  # how often watchers are told the status
 LOOK_S = 1.0  # how often ports and model process are looked after
 AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
@@ -101,6 +103,7 @@ class Daemon:
         _ask_for_real_time()
         gc.collect()
         gc.freeze()  # what exists now is never looked at again
+        gc.disable()  # the rest is looked at when nothing is due
 
     def main_loop(self) -> None:
         """Take what comes, wake when it is time, until told to end."""
@@ -130,6 +133,7 @@ class Daemon:
             except Exception as error:
                 log.warning("while ending: %s", error)
         gc.unfreeze()
+        gc.enable()
 
     def stop(self) -> None:
         """End soon; may be called from a signal handler or another thread."""
@@ -141,7 +145,7 @@ class Daemon:
             self._send(message)
 
     def _wait(self, until: float) -> Event | None:
-        """The next event, or None at `until`; asleep short of it, then in naps."""
+        """The next event, or None at `until`: asleep short of it, then in naps, then awake."""
         while True:
             left = until - perf_counter()
             try:
@@ -152,7 +156,7 @@ class Daemon:
                 if left <= 0:
                     return None
                 if left <= FINE_S:
-                    sleep(min(left, NAP_S))
+                    sleep(min(max(left - SPIN_S, 0.0), NAP_S))
 
     def _handle(self, event: Event) -> None:
         """What happens is the session's business; what goes wrong there costs one turn only."""
@@ -206,6 +210,9 @@ class Daemon:
             self._next_look = now + LOOK_S
             self._ports.poll()
             self._performer.poll()
+            due = self._session.next_deadline()
+            if due is None or due - perf_counter() > TIDY_S:
+                gc.collect()
         if self._watchers:
             status = self._session.status(now)
             for watcher in self._watchers:

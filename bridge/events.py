@@ -121,9 +121,13 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ModelReady:
-    """The model process is loaded and warm; requests are answered from now on."""
+    """The model process is loaded and warm; requests are answered from now on.
+
+    response_s: hearing and answering a measure once warm, from one draft; 0 where unknown.
+    """
 
     time: float
+    response_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +145,24 @@ class OutputLost:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputDelay:
+    """From now on the output port lets each message out `delay_s` after it is given it, exactly:
+    what is sent so much earlier is heard in time."""
+
+    time: float
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """The daemon is about to end: release everything that sounds."""
 
     time: float
 
 
-Event: TypeAlias = MidiEvent | Wake | Planned | ModelReady | ModelLost | OutputLost | Quit
+Event: TypeAlias = (
+    MidiEvent | Wake | Planned | ModelReady | ModelLost | OutputLost | OutputDelay | Quit
+)
 
 
 # What the session wants done.

@@ -199,7 +199,7 @@ class Performer:
         match word:
             case Ready():
                 self.ready, self.failure = word, None
-                self._queue.put(ModelReady(now))
+                self._queue.put(ModelReady(now, word.warm_ms / 1000))
             case Failed():
                 self.failure = word.text
                 log.debug("the model process ends: %s", word.text)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 from bridge.events import Ask, Planned
+from bridge.lead import Lead
 from pianogen.grid import Measure, Meter
 
-REMEMBERED = 20  # response times
 OPEN = 256  # requests never answered that are remembered
-SAFETY = 1.25  # how much longer than the slowest of them is waited for
 
 
 @dataclass(slots=True)
@@ -36,25 +34,21 @@ class Plans:
 
     def __init__(self, meter: Meter) -> None:
         self.tally = Tally()
+        self.lead = Lead()
         self._meter = meter
         self.next_id = 1  # that no request has had
         self.candidates = 0  # how many drafts the newest answer was chosen from
         self._open: dict[int, _Open] = {}
         self._ready: dict[int, tuple[int, Measure]] = {}  # by measure: (plan_id, plan)
         self._asked: dict[int, Ask] = {}  # by measure: the newest
-        self._responses: deque[float] = deque(maxlen=REMEMBERED)
-
-    @property
-    def response_s(self) -> float:
-        """How long an answer of one draft may take, from the slowest of the newest; 0 before any.
-
-        Of one: more drafts are drawn where there is time, and must not make more time for more.
-        """
-        return SAFETY * max(self._responses, default=0.0)
 
     def is_news(self, measure: int, ask: Ask) -> bool:
         """Whether `ask` differs from the newest request for the same measure."""
         return _essence(self._asked.get(measure)) != _essence(ask)
+
+    def are_expected(self, measure: int) -> bool:
+        """Whether one for `measure` is ready or under way."""
+        return measure in self._ready or measure in self._asked
 
     def asked(self, measure: int, ask: Ask, now: float) -> None:
         """A request for `measure` goes out."""
@@ -70,7 +64,8 @@ class Plans:
         request = self._open.pop(planned.plan_id, None)
         if request is None:
             return None
-        self._responses.append(max(0.0, planned.time - request.asked_at - planned.spare_s))
+        took_s = planned.time - request.asked_at
+        self.lead.learn(took_s, planned.candidates, planned.spare_s)
         plan = planned.measure
         if plan is None or plan.meter != self._meter:
             self.tally.failed += 1
@@ -86,9 +81,13 @@ class Plans:
             self._ready[request.measure] = (planned.plan_id, plan)
         return None
 
+    def ready(self, measure: int) -> Measure | None:
+        """The newest plan for `measure` so far; None where none is ready."""
+        return self._ready.get(measure, (0, None))[1]
+
     def take(self, measure: int) -> Measure | None:
         """The newest plan for `measure`, which is now played; None where none is ready."""
-        _, plan = self._ready.pop(measure, (0, None))
+        plan = self.ready(measure)
         for kept in (self._ready, self._asked):
             for old in [m for m in kept if m <= measure]:
                 kept.pop(old)

@@ -7,8 +7,10 @@ moves everything that is booked. Knows nothing of measures or models.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import insort
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn
@@ -16,6 +18,7 @@ from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn
 SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123  # MIDI 1.0 controllers
 
 TimeOf: TypeAlias = Callable[[float], float]
+_START, _END = attrgetter("start"), attrgetter("end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +48,25 @@ class Scheduler:
         self.late = 0  # of these, for being later than their limit
         self._booked: list[Booking] = []  # by start
         self._sounding: dict[tuple[int, int], Booking] = {}  # by channel and pitch, oldest first
+        self._ending: list[Booking] = []  # what sounds, by end
+        self._latency_s = 0.0  # of all of them, where `_is_even`
+        self._is_even = True
 
     @property
     def sounding(self) -> tuple[int, ...]:
         """The pitches that sound, lowest first."""
         return tuple(sorted(pitch for _, pitch in self._sounding))
 
-    def book(self, booking: Booking) -> None:
-        """Take a note to be played."""
-        self._booked.append(booking)
-        self._booked.sort(key=lambda b: b.start)
+    def book(self, bookings: Iterable[Booking]) -> None:
+        """Take notes to be played."""
+        if not self._booked and not self._sounding:
+            self._is_even = True
+        for booking in bookings:
+            if not self._booked and not self._sounding:
+                self._latency_s = booking.latency_s
+            self._is_even &= booking.latency_s == self._latency_s
+            self._booked.append(booking)
+        self._booked.sort(key=_START)
 
     def next_due(self, time_of: TimeOf) -> float | None:
         """When the next message is due, in seconds; None where nothing is."""
@@ -88,9 +100,11 @@ class Scheduler:
         return self.release(now) + [ControlChange(now, c, n, 0) for c in channels for n in controls]
 
     def _nearest(self, time_of: TimeOf) -> tuple[float, int, Booking] | None:
-        ends = ((time_of(b.end) - b.latency_s, 0, b) for b in self._sounding.values())
-        starts = ((time_of(b.start) - b.latency_s, 1, b) for b in self._booked)
-        return min((*ends, *starts), key=lambda entry: entry[:2], default=None)
+        """What comes next; the first of each list, unless latencies differ for a while."""
+        few = 1 if self._is_even else None
+        ends = [(time_of(b.end) - b.latency_s, 0, b) for b in self._ending[:few]]
+        starts = [(time_of(b.start) - b.latency_s, 1, b) for b in self._booked[:few]]
+        return min(ends + starts, key=lambda entry: entry[:2], default=None)
 
     def _begin(self, booking: Booking, due: float, now: float) -> list[ChannelMessage]:
         self._booked.remove(booking)
@@ -109,9 +123,11 @@ class Scheduler:
                 return messages
             messages.append(self._stop(oldest, due))
         self._sounding[place] = booking
+        insort(self._ending, booking, key=_END)
         self.sent += 1
         return [*messages, NoteOn(due, booking.channel, booking.pitch, booking.velocity)]
 
     def _stop(self, booking: Booking, due: float) -> NoteOff:
         del self._sounding[booking.channel, booking.pitch]
+        self._ending.remove(booking)
         return NoteOff(due, booking.channel, booking.pitch)

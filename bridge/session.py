@@ -21,6 +21,7 @@ from bridge.events import (
     ModelReady,
     NoteOff,
     NoteOn,
+    OutputDelay,
     OutputLost,
     Planned,
     ProgramChange,
@@ -151,11 +152,13 @@ class Session:
             case Planned():
                 self._turns.receive(event)
             case ModelReady():
-                self._turns.find_model()
+                self._turns.find_model(event.response_s)
             case ModelLost():
                 self._turns.lose_model(self._now)
             case OutputLost():
                 self._turns.fall_silent(self._now)
+            case OutputDelay():
+                self._turns.output_delay_s = event.delay_s
             case Quit():
                 self._quit()
             case _:

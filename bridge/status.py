@@ -19,7 +19,6 @@ class Settings:
     bpm: tempo of the internal clock, 20..400. preset_control: the CC that chooses presets.
     channel: the only input channel heard, 1..16 as players count; None hears all.
     clock_wait_s: how long no MIDI clock must have come before the internal clock takes over.
-    plan_lead_s: how long before the freeze a plan is renewed, at least.
     latency_ms: overrides the presets'. preset: the number of the first; None takes the first one.
     """
 
@@ -30,7 +29,6 @@ class Settings:
     preset_control: int = 20
     channel: int | None = None
     clock_wait_s: float = 2.0
-    plan_lead_s: float = 0.25
     latency_ms: float | None = None
     preset: int | None = None
 

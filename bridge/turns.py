@@ -6,16 +6,17 @@ Each measure line is reached in four stages, each with its time:
     |         ^draft     ^plan      ^freeze       ^line
     |         |          |          |             the newest plan that is ready begins here
     |         |          |          half a step before: who plays next is settled, the plan renewed
-    |         |          plan_lead_s before the freeze: renewed, as one draft is done by then
+    |         |          before the freeze by a lead (see lead.py): renewed
     |         as long before as drafting may take: a first plan, where an answer may begin and
     |         no key is down
 
 Where notes are sent early by a latency, all come earlier by as much. A plan is renewed only where
-what it was made from has changed. Whatever is asked is wanted by the stage that comes next, when
-the model may be asked again: a first plan by the time of `plan`, one renewed there by the freeze,
-one renewed there by the line; and what is asked on a line, inside an answer, by the next `plan`.
-The model draws as many drafts as are done by then, so that the next request finds it free. Knows
-no MIDI events: session.py translates.
+what it was made from has changed, and at the freeze only where one draft is done by the line.
+Whatever is asked is wanted by the stage that comes next, when the model may be asked again: a
+first plan by the time of `plan`, one renewed there by the freeze, one renewed there by the line;
+and what is asked behind a line, inside an answer, by the next `plan`. The model draws as many
+drafts as are done by then, so that the next request finds it free. Knows no MIDI events:
+session.py translates.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ from bridge.outbox import Outbox
 from bridge.phrase import Phrase, Turn, has_rested
 from bridge.plans import Plans
 from bridge.presets import Preset
-from bridge.scheduler import Scheduler
+from bridge.scheduler import Booking, Scheduler
 from bridge.status import Mode, Settings
 from bridge.transport import HALF_STEP, Transport
 from bridge.voice import bookings
+from pianogen.grid import Measure
 
-Stage: TypeAlias = Literal["draft", "plan", "freeze", "line"]
+DRAFTS = 8  # the lead is long enough for so many, where the preset wants as many
+AFTER_LINE_S = 0.002  # the next request is made when what is due on the line has gone out
+
+Stage: TypeAlias = Literal["ask", "draft", "plan", "freeze", "line"]
 Due: TypeAlias = tuple[float, Callable[[float], None]]  # when, and what to call with the time now
 
 
@@ -55,6 +60,7 @@ class Turns:
         self.plans = Plans(settings.meter)
         self.scheduler = Scheduler(controls.preset.max_polyphony)
         self.is_model_ready = False
+        self.output_delay_s = 0.0  # of the port, after it is given a message
         self.measures_answered = 0
         self.measures_missed = 0  # no plan was ready: a rest
         self.ended_at = 0.0  # where on the run the newest turn ended
@@ -69,6 +75,8 @@ class Turns:
         self._turn: Turn | None = None
         self._line = 0  # the measure whose line is next, while there is something to do at it
         self._stage: Stage = "draft"
+        self._asks_at = 0.0
+        self._prepared: tuple[tuple[Measure, int, Preset, float] | None, list[Booking]] = (None, [])
         self._answers = 0  # measures answered so far, rests too: what seeds differ by
         self._has_told_of_model = False
 
@@ -109,7 +117,7 @@ class Turns:
 
     def _latency_s(self, preset: Preset) -> float:
         own = self._settings.latency_ms
-        return (preset.latency_ms if own is None else own) / 1000
+        return (preset.latency_ms if own is None else own) / 1000 + self.output_delay_s
 
     @property
     def _crossing(self) -> float:
@@ -123,12 +131,18 @@ class Turns:
 
     @property
     def _plan(self) -> float:
-        return self._freeze - max(self._settings.plan_lead_s, self.plans.response_s)
+        return self._freeze - self.plans.lead.seconds(self._drafts)
+
+    @property
+    def _drafts(self) -> int:
+        return min(DRAFTS, self._controls.coming.sampling.candidates)
 
     # What time brings.
 
     def _time_of_stage(self) -> float:
         match self._stage:
+            case "ask":
+                return self._asks_at
             case "draft":
                 return self._plan - LONGEST_S
             case "plan":
@@ -142,12 +156,17 @@ class Turns:
 
     def _reach_stage(self, now: float) -> None:
         match self._stage:
+            case "ask":
+                self._stage = "freeze" if self._is_ours else "draft"
+                if self._is_ours:
+                    self._ask(now)
             case "draft":
                 self._stage = "plan"
                 if self._hearing.quiet_since(run := self._transport.run_at(now)) < run:
                     self._plan_early(now)
             case "plan":
                 self._stage = "freeze"
+                self._tell_of_lead()
                 self._plan_early(now)
             case "freeze":
                 self._stage = "line"
@@ -171,7 +190,8 @@ class Turns:
         """The freeze: who plays from the line on; a plan is renewed where it has grown old."""
         if self._turn is None and self._phrase is not None:
             self._settle_phrase(self._phrase)
-        if self._is_ours:
+        fits = self.plans.lead.fits(self._crossing - now)
+        if self._is_ours and (fits or not self.plans.are_expected(self._line)):
             self._ask(now)
 
     def _settle_phrase(self, phrase: Phrase) -> None:
@@ -197,8 +217,7 @@ class Turns:
         elif self._turn is not None:
             self._end_turn(measure * self._ticks)
         if self._is_ours:
-            self._ask(now)
-            self._stage = "freeze"
+            self._stage, self._asks_at = "ask", now + AFTER_LINE_S
 
     def _play(self, measure: int) -> None:
         """Book the newest plan for the measure that begins now; none is a rest."""
@@ -210,10 +229,17 @@ class Turns:
             return
         self.measures_answered += 1
         self._context.answered(measure, plan.notes)
-        preset = self._controls.preset
+        self.scheduler.book(self._voiced(plan, measure, self._controls.preset))
+
+    def _voiced(self, plan: Measure, measure: int, preset: Preset) -> list[Booking]:
+        """A plan's notes as they are to be sent; made when it arrives, so that it is at the line
+        a look-up."""
         latency_s = self._latency_s(preset)
-        for booking in bookings(plan, measure * self._ticks, preset, latency_s):
-            self.scheduler.book(booking)
+        key = plan, measure, preset, latency_s
+        if self._prepared[0] != key:
+            notes = bookings(plan, measure * self._ticks, preset, latency_s)
+            self._prepared = key, notes
+        return self._prepared[1]
 
     def _ask(self, now: float) -> None:
         """Ask for the measure at the next line, unless the same has been asked already."""
@@ -265,6 +291,8 @@ class Turns:
         """The model has answered a request."""
         if (trouble := self.plans.receive(planned, self._line)) is not None:
             self._out.note("warning", trouble)
+        if (plan := self.plans.ready(self._line)) is not None:
+            self._voiced(plan, self._line, self._controls.coming)
 
     def choose_preset(self, number: int, now: float) -> None:
         """Another preset from the next measure line on; while nothing rolls, at once."""
@@ -282,9 +310,11 @@ class Turns:
             self.scheduler.max_polyphony = self._controls.preset.max_polyphony
             self._out.note("info", f"preset {self._controls.preset.name!r}")
 
-    def find_model(self) -> None:
-        """The model answers from now on."""
+    def find_model(self, response_s: float) -> None:
+        """The model answers from now on, as fast as that, so far as is known."""
         self.is_model_ready, self._has_told_of_model = True, False
+        if response_s > 0:
+            self.plans.lead.learn(response_s)
 
     def lose_model(self, now: float) -> None:
         """The model is gone: listen only."""
@@ -322,6 +352,14 @@ class Turns:
     def _end_turn(self, run: float) -> None:
         self._turn = None
         self.ended_at = run
+
+    def _tell_of_lead(self) -> None:
+        if self._phrase is None or not self.is_model_ready:
+            return
+        left_s = self._crossing - self._freeze
+        text = self.plans.lead.news(self._drafts, left_s, self._transport.tempo)
+        if text is not None:
+            self._out.note("info", text)
 
     def _tell_of_model(self, text: str) -> None:
         if not self._has_told_of_model:

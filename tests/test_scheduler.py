@@ -19,8 +19,7 @@ def time_of(run: float) -> float:
 
 def booked(*notes: tuple[float, float, int], polyphony: int = 6, **more: Any) -> Scheduler:
     scheduler = Scheduler(polyphony)
-    for start, end, pitch in notes:
-        scheduler.book(Booking(start, end, 0, pitch, 80, **more))
+    scheduler.book(Booking(start, end, 0, pitch, 80, **more) for start, end, pitch in notes)
     return scheduler
 
 

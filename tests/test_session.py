@@ -20,6 +20,7 @@ from bridge.events import (
     ModelReady,
     NoteOff,
     NoteOn,
+    OutputDelay,
     OutputLost,
     Planned,
     ProgramChange,
@@ -30,8 +31,10 @@ from bridge.events import (
     Tick,
     Wake,
 )
-from bridge.plans import SAFETY, Plans
+from bridge.lead import SAFETY
+from bridge.plans import Plans
 from bridge.session import Session, Settings
+from bridge.turns import AFTER_LINE_S
 from pianogen.grid import PPQN, Measure, Meter
 from tests.stage import BEGIN, FOUR, clock, measure, perform, play, preset, seconds
 
@@ -186,7 +189,7 @@ def test_while_a_key_is_down_there_is_no_first_plan_before_its_last_time() -> No
 def test_inside_an_answer_a_plan_is_wanted_by_the_time_of_a_first_plan() -> None:
     p = perform(clock(24) + play(TWO))
     time, second = p.asks[1]
-    assert time == pytest.approx(at(8))
+    assert time == pytest.approx(at(8) + AFTER_LINE_S)
     assert second.wanted_by == pytest.approx(at(12 - 1 / 16) - 0.25)
     assert second.deadline == pytest.approx(at(12))
 
@@ -208,7 +211,7 @@ def test_an_unchanged_context_is_asked_once() -> None:
 def test_the_next_measure_is_asked_when_the_one_before_begins_and_hears_it() -> None:
     p = perform(clock(24) + play(TWO))
     (_, first), (time, second) = p.asks
-    assert time == pytest.approx(at(8))
+    assert time == pytest.approx(at(8) + AFTER_LINE_S)
     assert (first.start, len(first.context), second.start, len(second.context)) == (0, 2, 0, 3)
     assert second.context[2] == FOUR
     assert first.seed != second.seed
@@ -300,7 +303,44 @@ def test_what_more_drafts_took_makes_no_time_for_more() -> None:
     plans.asked(1, ask, now=10.0)
     plans.receive(Planned(10.5, ask.plan_id, FOUR, candidates=20, spare_s=0.4), next_line=1)
     assert plans.candidates == 20
-    assert plans.response_s == pytest.approx(SAFETY * 0.1)
+    assert plans.lead.one_s == pytest.approx(SAFETY * 0.1)
+
+
+STACCATO = [NoteOn(at(3.75), 0, 67, 80), NoteOff(at(3.8), 0, 67)]  # in time for the freeze
+
+
+@pytest.mark.parametrize(("response_s", "asks"), [(0.02, 2), (0.03, 1)])  # SAFETY * 0.025 fits
+def test_at_the_freeze_a_plan_is_renewed_only_where_one_draft_is_done_by_the_line(
+    response_s: float, asks: int
+) -> None:
+    p = perform(
+        [ModelReady(at(0), response_s), *clock(8), *play("| c4 d4 - - |"), *STACCATO],
+        presets=[preset(rest_beats=0.1)],
+        is_ready=False,
+    )
+    assert len(p.asks) == asks
+    assert p.notes()[0] == (4, 84)
+
+
+def test_where_no_plan_is_under_way_the_freeze_asks_however_little_time_there_is() -> None:
+    freeze = at(4 - 1 / 16)
+    late = ModelReady(freeze - 0.01, 0.5)
+    p = perform([late, *clock(8), *play("| c4 d4 - - |")], is_ready=False)
+    assert p.asks[0][0] == pytest.approx(freeze)
+    assert p.notes()[0] == (4, 84)
+
+
+def test_the_lead_and_its_reason_are_told_once_and_again_when_the_tempo_changes() -> None:
+    slow = [*clock(8), *play("| c4 d4 - - |")]
+    fast = [
+        *clock(12, bpm=240.0, begin=at(8)),
+        *play("| c4 d4 - - |", bpm=240.0, begin=at(8)),
+    ]
+    p = perform([ModelReady(at(0), 0.02), *slow, *fast], is_ready=False)
+    told = [notice for notice in p.notices if "before the freeze" in notice]
+    assert ["120 bpm" in told[0], "renewed there" in told[0]] == [True, True]
+    assert ["240 bpm" in told[1], "too late for another" in told[1]] == [True, True]
+    assert len(told) == 2
 
 
 def test_a_model_that_fails_gives_rests() -> None:
@@ -538,6 +578,13 @@ def test_latency_sends_earlier(latency: float) -> None:
     assert p.notes() == [(round(b - latency / 500, 3), n) for b, n in answers(8, 12)]
     over = perform(clock(24) + play(TWO), presets=[preset()], latency_ms=latency)
     assert over.notes() == p.notes()
+
+
+def test_what_the_port_delays_is_sent_as_much_earlier() -> None:
+    early = perform([OutputDelay(at(0), 0.006), *clock(24), *play(TWO)])
+    on_time = perform([*clock(24), *play(TWO)], latency_ms=6.0)
+    assert early.messages == on_time.messages
+    assert early.messages[0].time == pytest.approx(at(8) - 0.006)
 
 
 def test_only_the_chosen_channel_is_heard() -> None:
