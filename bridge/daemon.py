@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AHEAD_S = 0.0005  # what is due is worked out so long before, and then goes out to the moment
 FINE_S = 0.001  # how long before a deadline the wait becomes fine
 NAP_S = 0.0002  # what the fine wait sleeps at a time
 SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so exactly
@@ -110,12 +111,12 @@ class Daemon:
         while not self._is_over:
             due = self._session.next_deadline()
             chore = self._next_watch if self._watchers else self._next_look
-            event = self._wait(chore if due is None else min(due, chore))
+            event = self._wait(chore if due is None else min(due - AHEAD_S, chore))
             now = perf_counter()
             if event is not None:
                 self._handle(event)
-            elif due is not None and due <= now:
-                self._handle(Wake(now))
+            elif due is not None and due - AHEAD_S <= now:
+                self._handle(Wake(max(due, now)))
                 if self._session.next_deadline() == due:  # not moved: do not spin on it
                     sleep(FINE_S)
             if now >= chore:
@@ -190,6 +191,9 @@ class Daemon:
                     assert_never(action)
 
     def _send(self, message: ChannelMessage) -> None:
+        """At its time; what is late, at once."""
+        while (left := message.time - perf_counter()) > 0:
+            sleep(max(min(left, AHEAD_S) - SPIN_S, 0.0))
         self._ports.send(message)
         now = perf_counter()
         self.ledger.record(message, now)
