@@ -19,6 +19,7 @@ class Tally:
     answered: int = 0
     failed: int = 0
     late: int = 0  # answered, but after the measure line
+    stale: int = 0  # played, though made of less than was known at the freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class _Open:
 
     measure: int | None
     asked_at: float
+    essence: object = None
 
 
 class Plans:
@@ -39,8 +41,9 @@ class Plans:
         self.next_id = 1  # that no request has had
         self.candidates = 0  # how many drafts the newest answer was chosen from
         self._open: dict[int, _Open] = {}
-        self._ready: dict[int, tuple[int, Measure]] = {}  # by measure: (plan_id, plan)
+        self._ready: dict[int, tuple[int, Measure, object]] = {}  # by measure: id, plan, essence
         self._asked: dict[int, Ask] = {}  # by measure: the newest
+        self._known: dict[int, object] = {}  # by measure: the essence of all known at the freeze
 
     def is_news(self, measure: int, ask: Ask) -> bool:
         """Whether `ask` differs from the newest request for the same measure."""
@@ -50,12 +53,16 @@ class Plans:
         """Whether one for `measure` is ready or under way."""
         return measure in self._ready or measure in self._asked
 
+    def freeze(self, measure: int, ask: Ask) -> None:
+        """The freeze before `measure`, where `ask` holds all that is known: older is stale."""
+        self._known[measure] = _essence(ask)
+
     def asked(self, measure: int, ask: Ask, now: float) -> None:
         """A request for `measure` goes out."""
         self.tally.asked += 1
         self.next_id = ask.plan_id + 1
         self._asked[measure] = ask
-        self._open[ask.plan_id] = _Open(measure, now)
+        self._open[ask.plan_id] = _Open(measure, now, _essence(ask))
         if len(self._open) > OPEN:
             del self._open[min(self._open)]
 
@@ -77,18 +84,22 @@ class Plans:
         if request.measure < next_line:
             self.tally.late += 1
             return "an answer came after its measure line and is not played"
-        if self._ready.get(request.measure, (0, plan))[0] < planned.plan_id:
-            self._ready[request.measure] = (planned.plan_id, plan)
+        ready = self._ready.get(request.measure)
+        if ready is None or ready[0] < planned.plan_id:
+            self._ready[request.measure] = (planned.plan_id, plan, request.essence)
         return None
 
     def ready(self, measure: int) -> Measure | None:
         """The newest plan for `measure` so far; None where none is ready."""
-        return self._ready.get(measure, (0, None))[1]
+        ready = self._ready.get(measure)
+        return None if ready is None else ready[1]
 
     def take(self, measure: int) -> Measure | None:
         """The newest plan for `measure`, which is now played; None where none is ready."""
-        plan = self.ready(measure)
-        for kept in (self._ready, self._asked):
+        plan, ready = self.ready(measure), self._ready.get(measure)
+        if ready is not None:
+            self.tally.stale += self._known.get(measure, ready[2]) != ready[2]
+        for kept in (self._ready, self._asked, self._known):
             for old in [m for m in kept if m <= measure]:
                 kept.pop(old)
         return plan
@@ -97,6 +108,7 @@ class Plans:
         """No plan is wanted any longer; what is under way will be ignored."""
         self._ready = {}
         self._asked = {}
+        self._known = {}
         self._open = {i: _Open(None, request.asked_at) for i, request in self._open.items()}
 
     def lose(self) -> None:

@@ -114,9 +114,11 @@ class Session:
             plans_answered=turns.plans.tally.answered,
             plans_failed=turns.plans.tally.failed,
             plans_late=turns.plans.tally.late,
+            plan_lead_ms=turns.lead_ms,
             candidates=turns.plans.candidates,
             measures_answered=turns.measures_answered,
             measures_missed=turns.measures_missed,
+            measures_stale=turns.plans.tally.stale,
             ticks_lost=transport.lost_ticks,
         )
 

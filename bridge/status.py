@@ -39,7 +39,9 @@ class Status:
 
     measure: the song's, from 1; step: in it, from 0; both None while nothing rolls.
     sounding: the machine's pitches, as sent. notes_dropped: planned, never begun, for any reason;
-    `late` of them because their time had passed. measures_missed: no plan was ready (a rest).
+    `late` of them because their time had passed. plan_lead_ms: how long before the freeze a plan
+    is asked for. measures_missed: no plan was ready (a rest); measures_stale: of those answered,
+    made of less than was known at the freeze.
     candidates: how many drafts the newest plan was chosen from; 0 before the first.
     """
 
@@ -61,7 +63,9 @@ class Status:
     plans_answered: int
     plans_failed: int
     plans_late: int
+    plan_lead_ms: float
     candidates: int
     measures_answered: int
     measures_missed: int
+    measures_stale: int
     ticks_lost: int

@@ -134,6 +134,11 @@ class Turns:
         return self._freeze - self.plans.lead.seconds(self._drafts)
 
     @property
+    def lead_ms(self) -> float:
+        """How long before the freeze a plan is asked for, in milliseconds."""
+        return self.plans.lead.seconds(self._drafts) * 1000
+
+    @property
     def _drafts(self) -> int:
         return min(DRAFTS, self._controls.coming.sampling.candidates)
 
@@ -190,9 +195,12 @@ class Turns:
         """The freeze: who plays from the line on; a plan is renewed where it has grown old."""
         if self._turn is None and self._phrase is not None:
             self._settle_phrase(self._phrase)
-        fits = self.plans.lead.fits(self._crossing - now)
-        if self._is_ours and (fits or not self.plans.are_expected(self._line)):
-            self._ask(now)
+        if not self._is_ours:
+            return
+        ask = self._request(now)
+        self.plans.freeze(self._line, ask)
+        if self.plans.lead.fits(self._crossing - now) or not self.plans.are_expected(self._line):
+            self._ask_anew(ask, now)
 
     def _settle_phrase(self, phrase: Phrase) -> None:
         preset, frozen = self._controls.coming, self._transport.run_at(self._freeze)
@@ -243,9 +251,18 @@ class Turns:
 
     def _ask(self, now: float) -> None:
         """Ask for the measure at the next line, unless the same has been asked already."""
+        self._ask_anew(self._request(now), now)
+
+    def _ask_anew(self, ask: Ask, now: float) -> None:
+        if self.plans.is_news(self._line, ask):
+            self.plans.asked(self._line, ask, now)
+            self._out.add(ask)
+
+    def _request(self, now: float) -> Ask:
+        """What would be asked now for the measure at the next line."""
         preset = self._controls.coming
         start, context = self._context.before(self._line, self._transport.run_at(now))
-        ask = Ask(
+        return Ask(
             plan_id=self.plans.next_id,
             checkpoint=preset.checkpoint,
             meter=self._settings.meter,
@@ -256,9 +273,6 @@ class Turns:
             deadline=self._crossing,
             wanted_by=self._next_stage(now),
         )
-        if self.plans.is_news(self._line, ask):
-            self.plans.asked(self._line, ask, now)
-            self._out.add(ask)
 
     def _next_stage(self, now: float) -> float:
         """When the model may be asked again, before the line or on it."""

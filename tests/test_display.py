@@ -27,9 +27,11 @@ def status(measure: int | None) -> Status:
         plans_answered=0,
         plans_failed=0,
         plans_late=0,
+        plan_lead_ms=0.0,
         candidates=0,
         measures_answered=0,
         measures_missed=0,
+        measures_stale=0,
         ticks_lost=0,
     )
 
