@@ -33,6 +33,7 @@ from bridge.events import (
 )
 from bridge.ledger import Ledger
 from bridge.performer import Performer
+from bridge.priority import ask_for_real_time
 from bridge.session import Session
 from bridge.status import Status
 
@@ -101,7 +102,7 @@ class Daemon:
         """The model begins to load; the ports appear; the machine is asked for real time."""
         self._performer.start()
         log.info("%s", self._ports.open(self._queue))
-        _ask_for_real_time()
+        log.info("%s", ask_for_real_time())
         gc.collect()
         gc.freeze()  # what exists now is never looked at again
         gc.disable()  # the rest is looked at when nothing is due
@@ -224,15 +225,6 @@ class Daemon:
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
-
-
-def _ask_for_real_time() -> None:
-    """First in line for the processor, where the system allows it; children stay ordinary."""
-    if hasattr(os, "SCHED_FIFO"):
-        with contextlib.suppress(OSError):
-            policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-            os.sched_setscheduler(0, policy, os.sched_param(5))
-            log.debug("real-time priority granted")
 
 
 @contextlib.contextmanager
