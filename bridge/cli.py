@@ -65,6 +65,12 @@ def _add_ports(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--in", dest="input_name", metavar="PORT", help="hear this port instead")
     group.add_argument("--out", dest="output_name", metavar="PORT", help="play to this one instead")
+    group.add_argument(
+        "--midi",
+        choices=("auto", "jack", "rtmidi"),
+        default="auto",
+        help="whose ports: JACK's to the frame, or the system's (default: what is there)",
+    )
     group.add_argument("--list-ports", action="store_true", help="list the ports there are and end")
     group.add_argument(
         "--channel", type=_number(1, 16), metavar="1..16", help="hear only this channel"

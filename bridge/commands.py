@@ -15,6 +15,7 @@ from bridge.display import Display
 from bridge.errors import BridgeError
 from bridge.events import Event
 from bridge.model_process import DEFAULT_FACTORY
+from bridge.ports import Driver
 from bridge.presets import Preset, choose_preset, load_presets
 from bridge.recording import Recording
 from bridge.staged import Cast, Outcome, play_fast, play_live
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     with _logging(options.log_level):
         if options.list_ports:
-            return _list_ports()
+            return _list_ports(options.midi)
         presets = load_presets(options.presets)
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
@@ -53,10 +54,11 @@ def _check(options: argparse.Namespace) -> None:
         raise BridgeError(f"--record {record}: there is no folder {record.resolve().parent}")
 
 
-def _list_ports() -> int:
+def _list_ports(driver: Driver) -> int:
     from bridge.ports import list_ports
 
-    for title, names in zip(("inputs (--in)", "outputs (--out)"), list_ports(), strict=True):
+    found = list_ports(driver)
+    for title, names in zip(("inputs (--in)", "outputs (--out)"), found, strict=True):
         print(f"{title}:")
         for name in names or ["(none)"]:
             print(f"  {name}")
@@ -66,13 +68,15 @@ def _list_ports() -> int:
 def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
     """The daemon itself, between real ports, until told to end."""
     from bridge.daemon import Daemon
-    from bridge.ports import RtMidiPorts, Wanted
+    from bridge.port_names import Wanted
+    from bridge.ports import system_ports
     from bridge.session import Session
 
     settings = _settings(options, first)
     cast = _cast(options, presets, settings)
     queue: SimpleQueue[Event] = SimpleQueue()
-    ports = RtMidiPorts(Wanted(options.port, options.input_name, options.output_name))
+    wanted = Wanted(options.port, options.input_name, options.output_name)
+    ports = system_ports(wanted, options.midi)
     session = Session(presets, settings)
     recording = Recording()
     watchers = [recording] if options.record is not None else []

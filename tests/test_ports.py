@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import ports as ports_module
+from bridge import jack_client, ports, rtmidi_ports
 from bridge.errors import PortError
 from bridge.events import (
     ChannelMessage,
@@ -28,7 +29,9 @@ from bridge.events import (
 )
 from bridge.memory_ports import MemoryPorts
 from bridge.midi_bytes import encode, parse
-from bridge.ports import RtMidiPorts, Wanted
+from bridge.port_names import Wanted
+from bridge.ports import Driver, system_ports
+from bridge.rtmidi_ports import RtMidiPorts
 
 
 @pytest.mark.parametrize(
@@ -159,8 +162,8 @@ def drivers(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeDriver]:
     def make(direction: str, name: str) -> FakeDriver:
         return made.setdefault(direction, FakeDriver(direction))
 
-    monkeypatch.setattr(ports_module, "_make", make)
-    monkeypatch.setattr(ports_module, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(rtmidi_ports, "_make", make)
+    monkeypatch.setattr(rtmidi_ports, "_SETTLE_S", 0.0)
     monkeypatch.setattr(FakeDriver, "present", {"in": [], "out": []})
     monkeypatch.setattr(FakeDriver, "has_virtual", True)
     return made
@@ -245,3 +248,32 @@ def test_closing_deletes_the_ports(drivers: dict[str, FakeDriver]) -> None:
     ports, _ = opened()
     ports.close()
     assert [driver.opened for driver in drivers.values()] == ["deleted", "deleted"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "has_alsa", "has_jack", "kind"),
+    [
+        ("linux", True, True, "RtMidiPorts"),
+        ("linux", False, True, "JackPorts"),
+        ("linux", False, False, "RtMidiPorts"),
+        ("darwin", False, True, "RtMidiPorts"),
+        ("win32", False, True, "RtMidiPorts"),
+    ],
+)
+def test_jack_is_spoken_to_directly_where_it_is_all_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    platform: str,
+    has_alsa: bool,
+    has_jack: bool,
+    kind: str,
+) -> None:
+    monkeypatch.setattr("bridge.ports.sys.platform", platform)
+    monkeypatch.setattr(ports, "_ALSA_SEQUENCER", tmp_path if has_alsa else tmp_path / "none")
+    monkeypatch.setattr(jack_client, "is_installed", lambda: has_jack)
+    assert type(system_ports(Wanted())).__name__ == kind
+
+
+@pytest.mark.parametrize(("driver", "kind"), [("jack", "JackPorts"), ("rtmidi", "RtMidiPorts")])
+def test_the_driver_that_is_asked_for_is_taken(driver: Driver, kind: str) -> None:
+    assert type(system_ports(Wanted(), driver)).__name__ == kind

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PURE = ("candidates", "clock", "context", "events", "measure", "phrase", "plans", "recall",
-        "scheduler", "session", "simulation", "status", "transport", "voice")  # fmt: skip
+PURE = ("candidates", "clock", "context", "events", "jack_frames", "measure", "phrase", "plans",
+        "recall", "scheduler", "session", "simulation", "status", "transport", "voice")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
@@ -47,8 +47,9 @@ def test_the_core_knows_no_port_thread_or_network(name: str) -> None:
 
 
 def test_only_the_ports_know_the_driver() -> None:
-    users = {path.name for path in sources("bridge") if imported(path) & {"rtmidi", "mido"}}
-    assert users == {"ports.py"}
+    drivers = {"rtmidi", "jack", "mido"}
+    users = {path.name for path in sources("bridge") if imported(path) & drivers}
+    assert users == {"rtmidi_ports.py", "jack_client.py"}
 
 
 def test_only_midi_file_knows_midi_files() -> None:
