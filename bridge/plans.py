@@ -28,7 +28,7 @@ class _Open:
 
     measure: int | None
     asked_at: float
-    essence: object = None
+    begun: object = None
 
 
 class Plans:
@@ -41,9 +41,9 @@ class Plans:
         self.next_id = 1  # that no request has had
         self.candidates = 0  # how many drafts the newest answer was chosen from
         self._open: dict[int, _Open] = {}
-        self._ready: dict[int, tuple[int, Measure, object]] = {}  # by measure: id, plan, essence
+        self._ready: dict[int, tuple[int, Measure, object]] = {}  # by measure: id, plan, `_begun`
         self._asked: dict[int, Ask] = {}  # by measure: the newest
-        self._known: dict[int, object] = {}  # by measure: the essence of all known at the freeze
+        self._known: dict[int, object] = {}  # by measure: `_begun` of all known at the freeze
 
     def is_news(self, measure: int, ask: Ask) -> bool:
         """Whether `ask` differs from the newest request for the same measure."""
@@ -53,16 +53,20 @@ class Plans:
         """Whether one for `measure` is ready or under way."""
         return measure in self._ready or measure in self._asked
 
-    def freeze(self, measure: int, ask: Ask) -> None:
-        """The freeze before `measure`, where `ask` holds all that is known: older is stale."""
-        self._known[measure] = _essence(ask)
+    def freeze(self, measure: int, ask: Ask) -> bool:
+        """The freeze before `measure`, where `ask` holds all that is known: older is stale.
+
+        Returns whether the newest request for it lacks something.
+        """
+        self._known[measure] = _begun(ask)
+        return _begun(self._asked.get(measure)) != _begun(ask)
 
     def asked(self, measure: int, ask: Ask, now: float) -> None:
         """A request for `measure` goes out."""
         self.tally.asked += 1
         self.next_id = ask.plan_id + 1
         self._asked[measure] = ask
-        self._open[ask.plan_id] = _Open(measure, now, _essence(ask))
+        self._open[ask.plan_id] = _Open(measure, now, _begun(ask))
         if len(self._open) > OPEN:
             del self._open[min(self._open)]
 
@@ -86,7 +90,7 @@ class Plans:
             return "an answer came after its measure line and is not played"
         ready = self._ready.get(request.measure)
         if ready is None or ready[0] < planned.plan_id:
-            self._ready[request.measure] = (planned.plan_id, plan, request.essence)
+            self._ready[request.measure] = (planned.plan_id, plan, request.begun)
         return None
 
     def ready(self, measure: int) -> Measure | None:
@@ -120,3 +124,11 @@ class Plans:
 def _essence(ask: Ask | None) -> object:
     """What makes two requests the same."""
     return None if ask is None else (ask.checkpoint, ask.start, ask.context, ask.sampling, ask.seed)
+
+
+def _begun(ask: Ask | None) -> object:
+    """The same but for how long notes last: a key let go since is no reason to plan in haste."""
+    if ask is None:
+        return None
+    notes = [[(n.onset, n.pitch, n.velocity_bin) for n in m.notes] for m in ask.context]
+    return ask.checkpoint, ask.start, notes, ask.sampling, ask.seed

@@ -11,7 +11,8 @@ Each measure line is reached in four stages, each with its time:
     |         no key is down
 
 Where notes are sent early by a latency, all come earlier by as much. A plan is renewed only where
-what it was made from has changed, and at the freeze only where one draft is done by the line.
+what it was made from has changed; at the freeze only where notes have begun since, and one draft
+is done by the line.
 Whatever is asked is wanted by the stage that comes next, when the model may be asked again: a
 first plan by the time of `plan`, one renewed there by the freeze, one renewed there by the line;
 and what is asked behind a line, inside an answer, by the next `plan`. The model draws as many
@@ -162,7 +163,7 @@ class Turns:
     def _reach_stage(self, now: float) -> None:
         match self._stage:
             case "ask":
-                self._stage = "freeze" if self._is_ours else "draft"
+                self._stage = "plan" if self._is_ours else "draft"
                 if self._is_ours:
                     self._ask(now)
             case "draft":
@@ -182,7 +183,9 @@ class Turns:
                 assert_never(self._stage)
 
     def _plan_early(self, now: float) -> None:
-        """Ask for a plan where an answer may begin at the line."""
+        """Ask for a plan where an answer goes on or may begin at the line."""
+        if self._is_ours:
+            self._ask(now)
         phrase, preset = self._phrase, self._controls.coming
         if phrase is None or not self.is_model_ready:
             return
@@ -198,8 +201,9 @@ class Turns:
         if not self._is_ours:
             return
         ask = self._request(now)
-        self.plans.freeze(self._line, ask)
-        if self.plans.lead.fits(self._crossing - now) or not self.plans.are_expected(self._line):
+        is_old = self.plans.freeze(self._line, ask)
+        fits = self.plans.lead.fits(self._crossing - now)
+        if is_old and (fits or not self.plans.are_expected(self._line)):
             self._ask_anew(ask, now)
 
     def _settle_phrase(self, phrase: Phrase) -> None:

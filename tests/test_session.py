@@ -322,6 +322,12 @@ def test_at_the_freeze_a_plan_is_renewed_only_where_one_draft_is_done_by_the_lin
     assert p.notes()[0] == (4, 84)
 
 
+def test_a_key_let_go_is_no_reason_to_renew_a_plan_at_the_freeze() -> None:
+    held = [NoteOn(at(0), 0, 60, 80), NoteOff(at(3.9), 0, 60)]
+    p = perform([*clock(8), *held], presets=[preset(listen_measures=1)])
+    assert [t < at(3.9) for t, _ in p.asks] == [True]
+
+
 def test_where_no_plan_is_under_way_the_freeze_asks_however_little_time_there_is() -> None:
     freeze = at(4 - 1 / 16)
     late = ModelReady(freeze - 0.01, 0.5)
