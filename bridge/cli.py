@@ -88,6 +88,16 @@ def _add_ports(group: argparse._ArgumentGroup) -> None:
         metavar="MS",
         help="send so much earlier, for what comes after the port (default: the preset's)",
     )
+    group.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="send notes, hear them come back through the DAW, print the --latency-ms to use",
+    )
+    group.add_argument(
+        "--one-way",
+        action="store_true",
+        help="with --calibrate: the clock comes in by another way than the notes come back",
+    )
 
 
 def _add_music(group: argparse._ArgumentGroup) -> None:

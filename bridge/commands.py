@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     with _logging(options.log_level):
         if options.list_ports:
             return _list_ports(options.midi)
+        if options.calibrate:
+            return _calibrate(options)
         presets = load_presets(options.presets)
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
@@ -47,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.fast and options.perform is None:
         raise BridgeError("--fast needs --perform FILE.mid")
+    if options.one_way and not options.calibrate:
+        raise BridgeError("--one-way needs --calibrate")
     if options.demo and options.perform is not None:
         raise BridgeError("--demo and --perform: choose one")
     record = options.record
@@ -62,6 +66,18 @@ def _list_ports(driver: Driver) -> int:
         print(f"{title}:")
         for name in names or ["(none)"]:
             print(f"  {name}")
+    return 0
+
+
+def _calibrate(options: argparse.Namespace) -> int:
+    from bridge.calibrate import calibrate
+    from bridge.port_names import Wanted
+    from bridge.ports import system_ports
+
+    wanted = Wanted(options.port, options.input_name, options.output_name)
+    ports = system_ports(wanted, options.midi)
+    for line in calibrate(ports, wanted, is_one_way=options.one_way):
+        print(line)
     return 0
 
 
