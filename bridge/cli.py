@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ports(parser.add_argument_group("MIDI ports"))
     _add_music(parser.add_argument_group("music"))
     _add_stage(parser.add_argument_group("without a DAW"))
+    _add_figures(parser.add_argument_group("is it on time?"))
     parser.add_argument(
         "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where the model runs"
     )
@@ -113,7 +114,8 @@ def _add_music(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--bpm",
-        type=_fraction(20, 400),
+        dest="tempi",
+        type=_tempi,
         metavar="BPM",
         help="tempo where no MIDI clock comes (default: 120; the demo's 96, a file's own)",
     )
@@ -133,6 +135,44 @@ def _add_stage(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--fast", action="store_true", help="with --perform: at once, on simulated time"
     )
+
+
+def _add_figures(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--check",
+        action="store_true",
+        help="play for a minute with a clock and a performer of its own; say what is late and why",
+    )
+    group.add_argument(
+        "--measures",
+        type=_number(1, 10_000),
+        metavar="N",
+        help="with --check: so many of calls and answers, at each tempo of --bpm 60,120",
+    )
+    group.add_argument(
+        "--seconds",
+        type=_fraction(1, 36_000),
+        metavar="S",
+        help="with --check: as long instead (default: 48, shared by the tempi)",
+    )
+    group.add_argument(
+        "--jitter-ms",
+        type=_fraction(0, 20),
+        default=0.0,
+        metavar="MS",
+        help="with --check: a clock as uneven as that (standard deviation)",
+    )
+    group.add_argument(
+        "--status", action="store_true", help="tell how the running daemon of --port does, and end"
+    )
+    group.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="--check, --status: tell it as JSON"
+    )
+
+
+def _tempi(text: str) -> tuple[float, ...]:
+    """One tempo, or several with commas between, as an argument's type."""
+    return tuple(_fraction(20, 400)(part) for part in text.split(","))
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

@@ -1,8 +1,9 @@
-"""What the command can do, once its words are read: serve, demonstrate, perform, list ports."""
+"""What the command can do, once its words are read: serve, tell how it goes, play without a DAW."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,11 +16,15 @@ from bridge.display import Display
 from bridge.errors import BridgeError
 from bridge.events import Event
 from bridge.model_process import DEFAULT_FACTORY
+from bridge.performer import Performer
 from bridge.ports import Driver
 from bridge.presets import Preset, choose_preset, load_presets
+from bridge.published import read
 from bridge.recording import Recording
+from bridge.reporter import Reporter
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings
+from bridge.status_text import status_text
 from bridge.summary import summary
 from pianogen.grid import Meter
 
@@ -35,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     with _logging(options.log_level):
         if options.list_ports:
             return _list_ports(options.midi)
+        if options.status:
+            return _status(options)
         if options.calibrate:
             return _calibrate(options)
         presets = load_presets(options.presets)
@@ -43,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
             return _demo(options, presets, first)
         if options.perform is not None:
             return _perform(options, presets, first)
+        if options.check:
+            return _check_here(options, presets, first)
         return _serve(options, presets, first)
 
 
@@ -53,6 +62,12 @@ def _check(options: argparse.Namespace) -> None:
         raise BridgeError("--one-way needs --calibrate")
     if options.demo and options.perform is not None:
         raise BridgeError("--demo and --perform: choose one")
+    if options.json is not None and not (options.status or options.check):
+        raise BridgeError("--json needs --status or --check")
+    if options.tempi is not None and len(options.tempi) > 1 and not options.check:
+        raise BridgeError("--bpm with several tempi needs --check")
+    if options.check and (options.input_name or options.output_name):
+        raise BridgeError("--check has ports of its own: leave out --in and --out")
     record = options.record
     if record is not None and not record.resolve().parent.is_dir():
         raise BridgeError(f"--record {record}: there is no folder {record.resolve().parent}")
@@ -83,7 +98,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
     """The daemon itself, between real ports, until told to end."""
-    from bridge.daemon import Daemon
+    from bridge.daemon import Daemon, Watcher
     from bridge.port_names import Wanted
     from bridge.ports import system_ports
     from bridge.session import Session
@@ -95,12 +110,47 @@ def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Pres
     ports = system_ports(wanted, options.midi)
     session = Session(presets, settings)
     recording = Recording()
-    watchers = [recording] if options.record is not None else []
-    Daemon(session, ports, cast.performer(queue), queue, watchers=watchers).run()
+    performer = cast.performer(queue)
+    watchers: list[Watcher] = [recording] if options.record is not None else []
+    with _reported(options.port, performer) as reporters:
+        Daemon(session, ports, performer, queue, watchers=[*watchers, *reporters]).run()
     if options.record is not None:
         recording.write(options.record, session.status().tempo, settings.meter)
         log.info("wrote %s", options.record)
     return 0
+
+
+@contextmanager
+def _reported(name: str, performer: Performer) -> Iterator[Sequence[Reporter]]:
+    """What lets `--status` see the daemon; nothing where another daemon has its name."""
+    try:
+        reporter = Reporter(name, performer)
+    except BridgeError as error:
+        log.warning("%s", error)
+        yield ()
+        return
+    try:
+        yield (reporter,)
+    finally:
+        reporter.close()
+
+
+def _status(options: argparse.Namespace) -> int:
+    """What a running daemon says of itself, as text or as JSON."""
+    figures = read(options.port)
+    print(status_text(figures) if options.json is None else json.dumps(figures, indent=1))
+    return 0
+
+
+def _check_here(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+    from bridge.check_command import Wish, run_check
+
+    cast = _cast(options, presets, _settings(options, first))
+    tempi = options.tempi or (DEFAULT_BPM,)
+    wish = Wish(tempi, options.measures, options.seconds, options.jitter_ms)
+    return run_check(
+        cast, first, wish, port=options.port, driver=options.midi, json_file=options.json
+    )
 
 
 def _demo(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
@@ -125,7 +175,7 @@ def _perform(options: argparse.Namespace, presets: tuple[Preset, ...], first: Pr
     from bridge.perform import read_piece
 
     meter = _meter(options)
-    piece = read_piece(options.perform, options.bpm, meter, first)
+    piece = read_piece(options.perform, _bpm(options), meter, first)
     settings = _settings(options, first, bpm=piece.tempo_bpm, meter=piece.meter)
     cast = _cast(options, presets, settings)
     recording = Recording()
@@ -158,13 +208,17 @@ def _settings(
     return Settings(
         meter=_meter(options) or meter or Meter(),
         shift_beats=options.shift,
-        bpm=options.bpm or bpm,
+        bpm=_bpm(options) or bpm,
         seed=options.seed,
         preset_control=options.preset_control,
         channel=options.channel,
         latency_ms=options.latency_ms,
         preset=first.number,
     )
+
+
+def _bpm(options: argparse.Namespace) -> float | None:
+    return None if options.tempi is None else float(options.tempi[0])
 
 
 def _meter(options: argparse.Namespace) -> Meter | None:

@@ -41,16 +41,16 @@ _THIRD_CALL = (
     (4.0, 41, 1.9, 62), (4.0, 53, 1.9, 54), (5.0, 57, 0.9, 48), (6.0, 40, 0.35, 58),
     (6.0, 52, 0.35, 50),
 )  # fmt: skip
-_CALLS = (_FIRST_CALL, _SECOND_CALL, _THIRD_CALL)
+CALLS = (_FIRST_CALL, _SECOND_CALL, _THIRD_CALL)
 
-DEMO_MEASURES = len(_CALLS) * (CALL_MEASURES + ANSWER_MEASURES)  # 30 s at 96 bpm
+DEMO_MEASURES = len(CALLS) * (CALL_MEASURES + ANSWER_MEASURES)  # 30 s at 96 bpm
 
 
 def demo_strokes(bpm: float = DEMO_BPM, seed: int = 5) -> Iterator[Stroke]:
     """The three calls with a hand's small errors: milliseconds in time, a few in velocity."""
     hand = Random(seed)
     beat_s = 60 / bpm
-    for number, call in enumerate(_CALLS):
+    for number, call in enumerate(CALLS):
         first_beat = number * (CALL_MEASURES + ANSWER_MEASURES) * BEATS_A_MEASURE
         for beat, pitch, length, velocity in sorted(call):
             start = (first_beat + beat) * beat_s + min(0.02, max(-0.008, hand.gauss(0.004, 0.006)))

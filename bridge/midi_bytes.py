@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bridge.events import (
-    ChannelMessage,
     Continue,
     ControlChange,
     MidiEvent,
@@ -61,9 +60,19 @@ def _parse_system(status: int, data: Sequence[int], time: float) -> MidiEvent | 
     return None
 
 
-def encode(message: ChannelMessage) -> bytes:
-    """The bytes of a channel message, always with its status byte (no running status)."""
+def encode(message: MidiEvent) -> bytes:
+    """The bytes of a message, always with its status byte (no running status)."""
     match message:
+        case Tick():
+            return bytes((CLOCK,))
+        case Start():
+            return bytes((START,))
+        case Continue():
+            return bytes((CONTINUE,))
+        case Stop():
+            return bytes((STOP,))
+        case SongPosition():
+            return bytes((SONG_POSITION, message.sixteenths & 0x7F, message.sixteenths >> 7))
         case NoteOn():
             return bytes((_NOTE_ON | message.channel, message.pitch, message.velocity))
         case NoteOff():
