@@ -1,55 +1,37 @@
 """The 24-ppqn follower: jittered MIDI clocks in, `tick <-> time` out.
 
-A delay-locked loop after F. Adriaensen, "Using a DLL to filter time": the loop predicts when the
-next tick comes, and each arrival corrects phase and period by a little of the error. It says only
-*when* a tick is; *which* tick it is comes from counting, lost ones too.
+Two questions about each tick. *When* it is, a filtered line says (line.py). *Which* one it is
+comes from counting; a tick far from its time moves nothing until those after it tell what it was:
 
-    tick            n-1        n          n+1              filtered line: time_of(n + x)
-    arrivals      --|-----------|--|-------|-->            = phase + x * period
-                              phase ^ arrival of n, error e
+    errors, in periods    +1 +1 +1         one tick was lost
+                          -1 -1 -1         one came twice
+                          +3 +2 +1  0      three came late, all at once
+                          +.2 +.4 +.6 ...  another tempo
 
+A tick lost or doubled never moves the line: it only numbers the arrivals anew.
 Knows nothing of song positions, Start or Stop (see transport.py), and reads no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import pi, sqrt
-
+from bridge.line import SEED_TICKS, Line, period_of
 from pianogen.grid import PPQN
 
-SLOWEST_BPM, FASTEST_BPM = 20.0, 400.0
-SEED_TICKS = 6  # a line through these starts the loop
-WIDE_HZ, NARROW_HZ = 1.0, 0.2  # the loop's bandwidth, first wide, then narrow
-WIDE_TICKS = 48
-MEMORY = 0.05  # what one tick weighs in the mean error
-RAMP_S, RAMP_SHARE = 0.002, 0.8  # a mean error of so much, and so one-sided, is a ramp: wide again
+SPREAD_TICKS, BIAS_TICKS = 96, 12  # memory of the mean |error| (the spread) and of the mean error
+BIAS_S, BIAS_SPREADS, BIAS_GRAINS = 0.0003, 0.9, 0.65  # a mean error of so much: the tempo changes
+OUTLIER_S, OUTLIER_SPREADS, OUTLIER_GRAINS = 0.002, 4, 1.3
+OUTLIER_PERIODS = 0.75  # while the jitter is not known yet
 OUTLIERS = 6  # as many of one sign: the tempo has stepped
-OUTLIER_S, OUTLIER_PERIODS, OUTLIER_SPREADS = 0.002, 0.75, 3  # a spread: the mean |error|
-LOST_SPREADS = 4  # jitter above a quarter period hides single lost ticks
-GAP_PERIODS = 0.3  # how close to whole periods a gap must be to mean lost ticks
-SAME_TEMPO = 0.1  # relative difference of period below which a tempo has not stepped
+BURST_S = 0.015  # but so many in less are no tempo: they had been held back
+SLIP_PERIODS = 0.3  # how close to whole periods an error must be to mean lost or doubled ticks
+ON_TIME_PERIODS = 0.2
 LOST_S, LOST_PERIODS = 0.250, 6
+AT_ONCE_S = 0.001  # ticks so close after a silence had been held back
 
-
-def period_of(bpm: float) -> float:
-    """Seconds between ticks at a tempo in quarter notes a minute, kept within 20..400."""
-    return 60.0 / (PPQN * min(max(bpm, SLOWEST_BPM), FASTEST_BPM))
-
-
-def _bounded(period: float) -> float:
-    return min(max(period, period_of(FASTEST_BPM)), period_of(SLOWEST_BPM))
-
-
-def _line(times: Sequence[float], period: float) -> tuple[float, float]:
-    """Fit ticks one apart by least squares: (time of the last, period); `period` where only one."""
-    n = len(times)
-    if n == 1:
-        return times[0], period
-    middle, mean = (n - 1) / 2, sum(times) / n
-    slope = sum((i - middle) * (t - mean) for i, t in enumerate(times))
-    slope = _bounded(slope / sum((i - middle) ** 2 for i in range(n)))
-    return mean + middle * slope, slope
+# Where ticks are handed over once an audio period (JACK through rtmidi), a tempo whose ticks are
+# nearly whole periods apart looks like the tempo where they are, with a tick far off now and then.
+AUDIO_S = tuple(frames / rate for frames in (256, 512, 1024, 2048) for rate in (44_100, 48_000))
+AUDIO_SHARE = 0.0005  # how near a filtered period must be to whole audio periods
 
 
 class Follower:
@@ -60,17 +42,22 @@ class Follower:
 
     def __init__(self, bpm: float = 120.0) -> None:
         self.count = 0  # ticks so far, lost ones too
-        self.period = period_of(bpm)  # seconds, filtered
         self.last: float | None = None  # arrival of the newest tick, as stamped
         self.lost = 0  # ticks believed lost so far
-        self._phase = 0.0  # filtered time of tick `count`
-        self._age = 0  # ticks since the loop was last made wide
-        self._born = 0  # count at which the clock appeared
+        self._line = Line(period_of(bpm))
+        self._heard = 0  # ticks that the line has been corrected by
+        self._error = 0.0  # of the newest of those, in seconds
         self._bias = self._spread = 0.0  # mean error, with sign and without, in seconds
-        self._seed: list[float] = []
+        self._grain = 0.0  # the audio period by which ticks are handed over, where one was seen
         self._outliers: list[float] = []
         self._late = True  # the sign of the outliers
-        self._gap = 0  # lost ticks counted at the newest tick, not yet confirmed by the next
+        self._slip = 0  # whole periods by which the newest outlier was late
+        self._held_back = 0  # ticks missed in a silence that may yet come all at once
+
+    @property
+    def period(self) -> float:
+        """Seconds a tick, filtered."""
+        return self._line.period
 
     @property
     def tempo(self) -> float:
@@ -84,133 +71,172 @@ class Follower:
 
     def time_of(self, count: float) -> float:
         """When tick `count` (a fraction is between ticks) is or was, in seconds."""
-        return self._phase + (count - self.count) * self.period
+        return self._line.phase + (count - self.count) * self.period
 
     def count_at(self, time: float) -> float:
         """Which tick it is at `time`; the inverse of `time_of`."""
-        return self.count + (time - self._phase) / self.period
+        return self.count + (time - self._line.phase) / self.period
 
     def tick(self, time: float, *, is_first: bool = False) -> int:
-        """Hear one tick; returns by how many the count moved (more than 1 where some were lost).
+        """Hear one tick; returns by how many the count moved: 1 but for lost or doubled ones.
 
         is_first: the first after Start, Continue or a song position, where the sender may have
-        begun its clock anew, so that a break in the phase is no tempo step.
+        begun its clock anew, so that a break in the phase is no tempo step and a silence no loss.
         """
-        before = self.count
-        if self.last is None or time - self.last > self.lost_after_s:
-            self._begin(time)
-        elif is_first and abs(time - self.time_of(self.count + 1)) > OUTLIER_S:
-            self._rephase(time)
-        elif self._seed:
-            self._extend_seed(time)
+        before, last, self.last = self.count, self.last, time
+        error = self._line.error_of(time)
+        if last is None or is_first:
+            self._begin(time, error)
+        elif time - last > self.lost_after_s:
+            self._held_back = max(0, round(error / self._line.step))
+            self._return(time, error)
+        elif self._held_back and time - last < AT_ONCE_S:
+            self._held_back -= 1
+            self.lost = max(0, self.lost - 1)
         else:
-            self._follow(time)
-        self.last = time
+            self._held_back = 0
+            self._follow(time, error)
         return self.count - before
 
-    def _begin(self, time: float) -> None:
-        """Start from nothing or after a silence; the ticks of a silence count by time."""
-        if self.last is not None:
-            self._lose(max(0, round((time - self._phase) / self.period) - 1))
+    # Ticks after a break.
+
+    def _begin(self, time: float, error: float) -> None:
+        """The first tick, or the first of a new place; the period stays, but the phase may not."""
+        self._held_back = 0
+        limit = self._limit if self._heard >= PPQN else OUTLIER_S
+        if self._heard and abs(error) <= limit:
+            self._accept(error)
+        else:
+            self._take_phase(time)
+
+    def _take_phase(self, time: float) -> None:
+        self._line.take(time)
         self.count += 1
-        self._born = self.count
-        self._phase = time
-        self._seed = [time]
+        self._bias = self._grain = 0.0
         self._forget_outliers()
 
-    def _rephase(self, time: float) -> None:
-        """Keep the tempo, take the phase from this tick."""
-        self.count += 1
-        self._phase = time
-        self._age = 0
-        if self._seed:
-            self._seed = [time]
-        self._forget_outliers()
+    def _return(self, time: float, error: float) -> None:
+        """The clock is back after a silence, whose ticks count by time.
 
-    def _extend_seed(self, time: float) -> None:
-        self.count += 1
-        self._seed.append(time)
-        self._phase, self.period = _line(self._seed, self.period)
-        if len(self._seed) >= SEED_TICKS:
-            self._seed = []
-            self._age = 0
+        The first tick may have been held back: where it is off the line, the next one tells.
+        """
+        slip = round(error / self._line.step)
+        self._number(slip)
+        error -= slip * self._line.step
+        if abs(error) <= self._limit:
+            self._accept(error)
+        elif self._line.age:
+            self._line.age = 0
+            self._pass_over()
+        else:
+            self._take_phase(time)
 
-    def _follow(self, time: float) -> None:
-        error = time - self._phase - self.period
-        limit = max(OUTLIER_S, OUTLIER_PERIODS * self.period, OUTLIER_SPREADS * self._spread)
-        if abs(error) <= limit:
-            self._forget_outliers()
-            self._correct(error)
-            return
-        missing = round(error / self.period)
-        rest = error - missing * self.period
-        is_whole = missing > 0 and abs(rest) <= GAP_PERIODS * self.period
-        if is_whole and self._is_on_time and self._can_tell_lost:
-            self._lose(missing)
-            self._correct(rest)
-            self._gap = missing
-            return
-        self._outlie(time, is_late=error > 0)
+    # Ticks in their row.
 
-    @property
-    def _is_on_time(self) -> bool:
-        return not self._outliers and not self._gap
+    def _follow(self, time: float, error: float) -> None:
+        if abs(error) <= self._limit:
+            self._accept(error)
+        elif not self._line.age:
+            self._return(time, error)
+        elif self._line.age < SEED_TICKS:
+            self._line.forget_period()
+            self._accept(error)
+        elif grain := self._grain_of(error):
+            self._grain = grain
+            self._accept(error)
+        elif self._has_slipped(error):
+            slip = self._slip
+            self._number(slip)
+            self._accept(error - slip * self._line.step)
+        else:
+            self._coast(time, is_late=error > 0)
 
     @property
-    def _can_tell_lost(self) -> bool:
-        """Whether the jitter is known to be so small that a tick a period late means a lost one."""
-        is_known = self.count - self._born >= PPQN
-        return is_known and self.period > LOST_SPREADS * self._spread
+    def _limit(self) -> float:
+        """The error beyond which a tick is an outlier, in seconds."""
+        if self._heard < PPQN:
+            return max(OUTLIER_S, OUTLIER_PERIODS * self.period)
+        return max(OUTLIER_S, self._jitter)
 
-    def _correct(self, error: float) -> None:
-        """One turn of the loop (Adriaensen's b and c), with bandwidth by age."""
-        omega = 2 * pi * (WIDE_HZ if self._age < WIDE_TICKS else NARROW_HZ) * self.period
-        self._phase += self.period + sqrt(2) * omega * error
-        self.period = _bounded(self.period + omega * omega * error)
-        self.count += 1
-        self._age += 1
-        self._spread += MEMORY * (abs(error) - self._spread)
-        self._watch_for_ramp(error)
+    @property
+    def _jitter(self) -> float:
+        return max(OUTLIER_SPREADS * self._spread, OUTLIER_GRAINS * self._grain)
 
-    def _watch_for_ramp(self, error: float) -> None:
-        """A narrow loop lags behind a tempo that keeps changing; errors of one sign tell."""
-        self._bias += MEMORY * (error - self._bias)
-        if self._age <= WIDE_TICKS:
-            self._bias = 0.0
-        elif abs(self._bias) > max(RAMP_S, RAMP_SHARE * self._spread):
-            self._age = 0
+    def _grain_of(self, error: float) -> float:
+        """The audio period that all ticks have come whole numbers of apart until this one; or 0."""
+        step = self._line.step
+        for audio in AUDIO_S:
+            is_by_one = abs(abs(error) - audio) < SLIP_PERIODS * audio
+            is_whole = abs(step - round(step / audio) * audio) < AUDIO_SHARE * step
+            if is_by_one and is_whole and not self._outliers:
+                return audio
+        return 0.0
 
-    def _outlie(self, time: float, *, is_late: bool) -> None:
-        """Coast over a tick far from its time; enough of one sign and the loop is seeded anew."""
+    def _has_slipped(self, error: float) -> bool:
+        """Whether this tick and the one before it are late (or early) by the same whole periods.
+
+        The tick before those was on time; at a step of the tempo it is on its way off already.
+        """
+        step, before = self._line.step, self._slip
+        slip = round(error / step)
+        is_whole = abs(error - slip * step) <= min(self._limit, SLIP_PERIODS * step)
+        was_on_time = abs(self._error) <= max(self._limit / 2, ON_TIME_PERIODS * step)
+        is_sudden = before != 0 or (was_on_time and not self._outliers)
+        can_tell = self._jitter < step and self._heard >= PPQN
+        self._slip = slip if is_whole and is_sudden and can_tell else 0
+        return self._slip != 0 and self._slip == before
+
+    def _coast(self, time: float, *, is_late: bool) -> None:
+        """Pass over a tick far from its time; enough of one sign and a new line is begun."""
         if is_late is not self._late:
             self._outliers = []
         self._late = is_late
         self._outliers.append(time)
-        self.count += 1
-        self._phase += self.period
-        if len(self._outliers) >= OUTLIERS:
-            self._reseed()
-
-    def _reseed(self) -> None:
-        """Take the line of the outliers.
-
-        Where its tempo is the old one, ticks were lost and not seen as such; where it is another,
-        what looked like lost ticks was the new tempo's first interval.
-        """
-        phase, period = _line(self._outliers, self.period)
-        if abs(period - self.period) < SAME_TEMPO * self.period and self._can_tell_lost:
-            self._lose(max(0, round((phase - self._phase) / self.period)))
+        self._pass_over()
+        if len(self._outliers) < OUTLIERS:
+            return
+        if time - self._outliers[0] > BURST_S:
+            self._step_tempo()
         else:
-            self._lose(-self._gap)
-        self._phase, self.period = phase, period
-        self._age = 0
+            del self._outliers[0]
+
+    def _step_tempo(self) -> None:
+        """Take the line of the outliers."""
+        first, *others = self._outliers
+        self._line.take(first)
+        self._line.forget_period()
+        for time in others:
+            self._line.correct(self._line.error_of(time))
+        self._bias = self._grain = 0.0
         self._forget_outliers()
 
-    def _lose(self, ticks: int) -> None:
-        self.count += ticks
-        self.lost += ticks
-        self._phase += ticks * self.period
+    def _accept(self, error: float) -> None:
+        """Correct the line by a tick that came `error` seconds late."""
+        self._line.correct(error)
+        self.count += 1
+        self._heard += 1
+        self._error = error
+        self._spread += (abs(error) - self._spread) / min(self._heard, SPREAD_TICKS)
+        self._watch_for_drift(error)
+        self._forget_outliers()
+
+    def _watch_for_drift(self, error: float) -> None:
+        """A line with a long memory lags behind a tempo that changes; errors of one sign tell."""
+        self._bias += (error - self._bias) / BIAS_TICKS
+        if abs(self._bias) > max(BIAS_S, BIAS_SPREADS * self._spread, BIAS_GRAINS * self._grain):
+            self._line.doubt_period()
+            self._bias = 0.0
+
+    def _pass_over(self) -> None:
+        self._line.skip(1)
+        self.count += 1
+
+    def _number(self, slip: int) -> None:
+        """Count ticks that were lost, or came twice (below 0); the line stays where it is."""
+        self._line.skip(slip)
+        self.count += slip
+        self.lost = max(0, self.lost + slip)
 
     def _forget_outliers(self) -> None:
         self._outliers = []
-        self._gap = 0
+        self._slip = 0

@@ -16,7 +16,8 @@ from __future__ import annotations
 from math import floor
 from typing import Literal, TypeAlias
 
-from bridge.clock import Follower, period_of
+from bridge.clock import Follower
+from bridge.line import period_of
 from pianogen.grid import PPQN, TICKS_PER_SIXTEENTH, TICKS_PER_STEP, Meter
 
 Source: TypeAlias = Literal["none", "midi", "internal"]

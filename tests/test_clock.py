@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.clock import Follower, period_of
+from bridge.clock import Follower
+from bridge.line import period_of
 from bridge.transport import Change, Transport
 from pianogen.grid import Meter
 
