@@ -14,6 +14,7 @@ from time import perf_counter
 
 from bridge.events import Event, MidiEvent
 from bridge.midi_bytes import encode, parse
+from bridge.priority import ask_for_real_time
 
 _LOOK_S = 0.2  # how soon the thread sees that it is over
 
@@ -48,6 +49,7 @@ class PipePorts:
         self._connection.close()
 
     def _listen(self, queue: SimpleQueue[Event]) -> None:
+        ask_for_real_time()  # as drivers' threads have it: the stamps depend on it
         while not self._is_over.is_set():
             try:
                 if not self._connection.poll(_LOOK_S):
