@@ -106,11 +106,10 @@ class Transport:
 
     @property
     def lost_at(self) -> float | None:
-        """When, without another tick, the clock is given up: after a beat, 250 ms at least."""
+        """When, without another tick, the clock is given up: a beat after the newest one."""
         if self.source != "midi" or not self.is_running or self._follower.last is None:
             return None
-        follower = self._follower
-        return self._follower.last + max(PPQN * follower.period, follower.lost_after_s)
+        return self._follower.last + PPQN * self._follower.period
 
     def may_begin_internal(self, time: float) -> bool:
         """Whether nothing has been heard of a MIDI clock for long enough."""
@@ -199,16 +198,20 @@ class Transport:
 
     def _arrive(self, position: int) -> None:
         """The newest tick is at this song position: here begins a take, or goes on in place."""
-        is_in_place = (
-            self._song is not None and position == self._song + 1 and not self._is_displaced
-        )
-        if not is_in_place:
+        if not self._is_in_place(position):
             line, phase = self._fresh_measure(), (position - self._shift) % self._measure
             self._origin = line + phase - (position - self._shift)
         run = position - self._shift + self._origin
         self._base = run - self._follower.count
         self._song, self._told = position, None
         self._is_lost = self._is_displaced = False
+
+    def _is_in_place(self, position: int) -> bool:
+        """Whether the song goes on where it was; not if the run has gone on without it."""
+        if self._song is None or position != self._song + 1 or self._is_displaced:
+            return False
+        run = position - self._shift + self._origin
+        return self._top is None or self._top <= run + HALF_STEP
 
     def _fresh_measure(self) -> int:
         """The first measure line of the run that no music has reached."""
