@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MARGIN_S = 0.002  # how late a message may be handed over and still find its frame
+LATE_S = 0.00005  # what is missed by less is not late: clocks are read to a frame or two
 _COUNTER = 1 << 32  # JACK's frame counter begins anew here, after a day at 48 kHz
 
 
@@ -73,7 +74,7 @@ class Outgoing:
                 return
             put(max(offset, 0), data)
             self._waiting.popleft()
-            self.late_frames += offset < 0
+            self.late_frames += offset < -LATE_S * cycle.rate
 
     def forget(self) -> None:
         """Drop what waits: there is nobody to hear it."""

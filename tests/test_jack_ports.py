@@ -25,7 +25,7 @@ from bridge.events import (
     OutputLost,
     Tick,
 )
-from bridge.jack_frames import MARGIN_S, Cycle, Outgoing, start_of_cycle
+from bridge.jack_frames import LATE_S, MARGIN_S, Cycle, Outgoing, start_of_cycle
 from bridge.jack_ports import JackPorts
 from bridge.midi_bytes import encode
 from bridge.port_names import Wanted
@@ -82,7 +82,7 @@ def test_each_message_goes_once_in_order_at_its_frame_or_the_next_there_is(
             outgoing.hand(bytes([number]), at_s - late_s)
             latest = max(latest, at_s - late_s)
             wanted = round((latest + delay_s - now_s) * RATE)
-            missed += wanted < 0
+            missed += wanted < -LATE_S * RATE
             expected.append((index * n_frames + max(0, wanted), bytes([number])))
         line.run(outgoing, n_frames, index)
     assert not outgoing
