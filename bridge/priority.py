@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 Way: TypeAlias = Callable[[], str]  # says what was had; raises OSError with the reason why not
 
-PRIORITY = 5  # of 1..99: above every ordinary thread, below sound servers and drivers
+PRIORITY = 4  # of 1..99: above all that is ordinary, below JACK (10) and its clients' threads (5)
 BUS_TIMEOUT_S = 0.4
 RUN_SOFT_US, RUN_HARD_US = 100_000, 200_000  # rtkit wants a bound of 200 ms at most
 _RTKIT = ("org.freedesktop.RealtimeKit1", "/org/freedesktop/RealtimeKit1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.priority import Way, bus_command, choose
+from bridge.priority import PRIORITY, Way, bus_command, choose
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="a rule of Linux")
 
@@ -53,8 +53,13 @@ def test_a_system_without_ways_is_told_so() -> None:
 def test_both_programs_ask_rtkit_for_the_same() -> None:
     busctl = bus_command("/usr/bin/busctl", 12, 34)
     gdbus = bus_command("/usr/bin/gdbus", 12, 34)
-    assert busctl[-5:] == ["MakeThreadRealtimeWithPID", "ttu", "12", "34", "5"]
-    assert gdbus[-4:] == ["org.freedesktop.RealtimeKit1.MakeThreadRealtimeWithPID", "12", "34", "5"]
+    assert busctl[-5:] == ["MakeThreadRealtimeWithPID", "ttu", "12", "34", str(PRIORITY)]
+    assert gdbus[-4:] == [
+        "org.freedesktop.RealtimeKit1.MakeThreadRealtimeWithPID",
+        "12",
+        "34",
+        str(PRIORITY),
+    ]
 
 
 def run(code: str, **environment: str) -> list[str]:
@@ -106,7 +111,7 @@ def broker(folder: Path, script: str) -> str:
 @linux_only
 def test_rtkit_gets_a_bound_and_the_thread_that_meets_it_becomes_ordinary(tmp_path: Path) -> None:
     line, limits, stepped_down = run(RTKIT, PATH=broker(tmp_path, "exit 0"))
-    assert line == "real-time priority: rtkit 5"
+    assert line == f"real-time priority: rtkit {PRIORITY}"
     assert all(0 < int(limit) <= 200_000 for limit in limits.split())
     assert stepped_down == "0 0"
 
