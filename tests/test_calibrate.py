@@ -147,8 +147,8 @@ def test_a_lost_output_ends_it_with_an_error() -> None:
 
 
 @given(
-    trips=st.lists(st.floats(0.0, 0.9), min_size=100, max_size=100),
-    heard=st.lists(st.booleans(), min_size=100, max_size=100),
+    trips=st.lists(st.floats(0.0, 0.9), min_size=41, max_size=41),
+    heard=st.lists(st.booleans(), min_size=41, max_size=41),
     seed=st.integers(0, 99),
     stop_s=st.one_of(st.none(), st.floats(0.0, 20.0)),
 )
@@ -164,7 +164,9 @@ def test_every_note_ends_whatever_comes_back_and_whenever_it_is_ended(
     assert run.figures.lost >= 0
     if stop_s is None:
         kept = [trips[p - PROBE_PITCH] for p in PITCHES if heard[p - PROBE_PITCH]]
-        assert sorted(run.figures.trips_ms) == pytest.approx(sorted(1000 * t for t in kept))
+        assert sorted(run.figures.trips_ms) == pytest.approx(
+            sorted(1000 * t for t in kept), abs=1e-6
+        )
 
 
 @given(st.lists(st.floats(0.0, 400.0), min_size=10, max_size=60), st.floats(0.0, 30.0))
