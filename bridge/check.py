@@ -86,7 +86,7 @@ def check(
     ours, theirs = Pipe()
     ports = EitherPorts(name, driver, ours)
     performer = cast.performer(queue)
-    observer = Observer(performer, cast.settings.latency_ms or 0.0)
+    observer = Observer(performer, ports, cast.settings.latency_ms or 0.0)
     director = Director(observer, pieces, tell)
     session = Session(cast.presets, cast.settings)
     daemon = Daemon(session, ports, performer, queue, watchers=[observer])
@@ -136,6 +136,12 @@ class EitherPorts:
         self.after_s = age_s()
         return self.label
 
+    @property
+    def xruns(self) -> int | None:
+        """Cycles that JACK missed so far; None where it is not JACK's own ports that are open."""
+        counted: int | None = getattr(self._ports, "xruns", None)
+        return counted
+
     def send(self, message: ChannelMessage) -> None:
         """Send one message."""
         self._ports.send(message)
@@ -157,6 +163,7 @@ class Part:
     origin: float
     before: Status
     plans_before: int
+    xruns_before: int | None
     ticks: array[float] = field(default_factory=lambda: array("d"))
     due: array[float] = field(default_factory=lambda: array("d"))
     sent: array[float] = field(default_factory=lambda: array("d"))
@@ -172,7 +179,7 @@ class Part:
 class Observer:
     """A watcher that records; quick, for it holds up what it looks at. See Watcher."""
 
-    def __init__(self, performer: Performer, latency_ms: float) -> None:
+    def __init__(self, performer: Performer, ports: EitherPorts, latency_ms: float) -> None:
         self.when_ready: Callable[[], None] = lambda: None
         self.was_probed = threading.Event()
         self.is_real_time = False
@@ -180,6 +187,7 @@ class Observer:
         self.part: Part | None = None
         self.status: Status | None = None
         self._performer = performer
+        self._ports = ports
         self._latency_s = latency_ms / 1000
         self._delay_s = 0.0
 
@@ -218,7 +226,7 @@ class Observer:
         """From now on, what happens belongs to this piece."""
         assert self.status is not None, "pieces begin when the model is ready, long after the start"
         plans = len(self._performer.figures.response_ms)
-        self.part = Part(piece, origin, self.status, plans)
+        self.part = Part(piece, origin, self.status, plans, self._ports.xruns)
 
     def end(self, heard: Heard, *, is_cut: bool) -> Taken:
         """The piece is over; what was recorded of it.
@@ -243,6 +251,7 @@ class Observer:
             after=self.status,
             response_ms=list(self._performer.figures.response_ms)[part.plans_before :],
             costs=part.costs,
+            xruns=_since(part.xruns_before, self._ports.xruns),
         )
 
     def _hear_tick(self, event: Tick) -> None:
@@ -254,6 +263,10 @@ class Observer:
             pid = self._performer.pid
             model = Usage() if pid is None else usage(pid)
             part.costs.append(Cost(perf_counter(), usage(), model))
+
+
+def _since(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 class Director:

@@ -114,8 +114,9 @@ def run(connection: Connection, route: Route, pieces: Sequence[Piece]) -> None:
         outlet.open(queue)
         connection.send(Opened(perf_counter()))
         if _is_heard(outlet, connection):
+            daw = _Daw(outlet, queue, connection)
             for number, piece in enumerate(pieces):
-                if not _Playing(outlet, queue, connection).play(number, piece):
+                if not daw.play(number, piece):
                     break
     except BridgeError as error:
         connection.send(Trouble(str(error)))
@@ -141,8 +142,8 @@ def _is_heard(outlet: Outlet, connection: Connection) -> bool:
     return False
 
 
-class _Playing:
-    """One piece as it is played."""
+class _Daw:
+    """Plays one piece after the other."""
 
     def __init__(self, outlet: Outlet, queue: SimpleQueue[Event], connection: Connection) -> None:
         self._outlet = outlet
@@ -156,6 +157,8 @@ class _Playing:
     def play(self, number: int, piece: Piece) -> bool:
         """To its end, or to where the check wants no more; returns whether it was played whole."""
         self._drain()
+        self._ledger, self._ticks = Ledger(), 0
+        self._late_ms, self._received = array("d"), array("d")
         origin = perf_counter() + BEFORE_S
         self._connection.send(Began(number, origin))
         is_whole = True

@@ -12,6 +12,7 @@ otherwise; what cannot be told is None.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -25,6 +26,7 @@ from bridge.vitals import Usage
 from pianogen.grid import PPQN, TICKS_PER_STEP
 
 LOCK_TICKS = PPQN  # the loop has locked within a beat
+USUAL_TICKS = 8  # so many arrivals tell where the next is to be expected
 
 Figures: TypeAlias = dict[str, float | None]
 
@@ -46,6 +48,7 @@ class Taken:
     of the machine's note-ons, at its port. received: when each came to the other end.
     ahead_s: how much earlier than their place notes are due, by latency and the port's delay.
     before, after: the session. costs: at tick LOCK_TICKS, before the first call, and at the end.
+    xruns: cycles that the audio server missed meanwhile; None where there is none to tell.
     """
 
     piece: Piece
@@ -62,6 +65,7 @@ class Taken:
     after: Status
     response_ms: Sequence[float]
     costs: Sequence[Cost]
+    xruns: int | None = None
 
 
 def figures(taken: Taken, *, is_heard_exactly: bool) -> Figures:
@@ -70,12 +74,12 @@ def figures(taken: Taken, *, is_heard_exactly: bool) -> Figures:
     is_heard_exactly: notes go out by the port's own time, not when they are handed to it: what
     begins an answer is then judged where it is received, else where it is sent.
     """
-    errors = tick_errors(taken.ticks, taken.origin, taken.piece.tick_s, taken.ticks_sent)
-    offset = percentile(errors, 0.5)
+    came = arrivals(taken.ticks, taken.origin, taken.piece.tick_s, taken.ticks_sent)
+    offset = percentile([arrival.error for arrival in came], 0.5)
     late_ms = [1000 * (sent - due) for due, sent in zip(taken.due, taken.sent, strict=True)]
     return {
         "source_p99_ms": _at(taken.source_late_ms, 0.99),
-        **clock_figures(taken, errors, offset),
+        **clock_figures(taken, came, offset),
         "notes": float(len(taken.due)),
         "late_p50_ms": _at(late_ms, 0.5),
         "late_p99_ms": _at(late_ms, 0.99),
@@ -85,59 +89,77 @@ def figures(taken: Taken, *, is_heard_exactly: bool) -> Figures:
         **plan_figures(taken),
         "unheard": float(len(taken.sent) - len(taken.received)),
         "left_sounding": float(taken.left_sounding),
+        "xruns": None if taken.xruns is None else float(taken.xruns),
         **cost_figures(taken.costs),
     }
 
 
-def tick_errors(ticks: Sequence[float], origin: float, tick_s: float, sent: int) -> list[float]:
-    """Each arrival less its place on the grid.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A tick that came: which of the grid it is, and how long after its place, in seconds."""
 
-    By number where all arrived; where some were lost, each later one is taken for that which it
-    lies nearest to, seen from the one before.
+    number: int
+    error: float
+
+
+def arrivals(ticks: Sequence[float], origin: float, tick_s: float, sent: int) -> list[Arrival]:
+    """Each arrival with its number on the grid.
+
+    By counting, where that leads from the first to the last without a break; else some were lost
+    or came twice, and each is taken for that which lies nearest, seen from those before it.
     """
-    errors: list[float] = []
-    number = 0
+    plain = [Arrival(n, time - origin - n * tick_s) for n, time in enumerate(ticks)]
+    if not plain or (len(plain) == sent and abs(_drift(plain)) < tick_s / 2):
+        return plain
+    found: list[Arrival] = []
+    usual: deque[float] = deque([plain[0].error], maxlen=USUAL_TICKS)
     for time in ticks:
-        error = time - origin - number * tick_s
-        if len(ticks) < sent and errors:
-            lost = max(0, round((error - errors[-1]) / tick_s))
-            number += lost
-            error -= lost * tick_s
-        errors.append(error)
-        number += 1
-    return errors
+        place = time - origin
+        number = max(0, round((place - sum(usual) / len(usual)) / tick_s))
+        found.append(Arrival(number, place - number * tick_s))
+        usual.append(found[-1].error)
+    return found
 
 
-def clock_figures(taken: Taken, errors: Sequence[float], offset: float) -> Figures:
+def _drift(plain: Sequence[Arrival]) -> float:
+    """By how much the last arrivals are later than the first, in seconds."""
+    first, last = ([a.error for a in part] for part in (plain[:PPQN], plain[-PPQN:]))
+    return percentile(last, 0.5) - percentile(first, 0.5)
+
+
+def clock_figures(taken: Taken, came: Sequence[Arrival], offset: float) -> Figures:
     """The clock as it comes in, and as the loop makes of it once it has locked."""
-    filtered = loop_errors(taken, errors)
-    in_sd = _deviation(errors[LOCK_TICKS:])
-    out_sd = _deviation(filtered)
-    rests = [abs(error - offset) for error in errors]
-    middle = percentile(filtered, 0.5)
+    errors = [arrival.error for arrival in came]
+    distinct = len({arrival.number for arrival in came})
+    filtered, slipped = loop_errors(taken, came, offset)
+    in_sd, out_sd = _deviation(errors[LOCK_TICKS:]), _deviation(filtered)
     return {
-        "ticks": float(len(taken.ticks)),
-        "ticks_lost": float(taken.ticks_sent - len(taken.ticks)),
-        "clock_offset_ms": 1000 * offset if errors else None,
+        "ticks": float(len(came)),
+        "ticks_lost": float(taken.ticks_sent - distinct),
+        "ticks_doubled": float(len(came) - distinct),
+        "clock_offset_ms": _ms(offset) if errors else None,
         "clock_sd_ms": _ms(in_sd),
-        "clock_p99_ms": _ms(percentile(rests, 0.99) if rests else None),
+        "clock_p99_ms": _around(errors, 0.99),
         "loop_sd_ms": _ms(out_sd),
-        "loop_p99_ms": _ms(
-            percentile([abs(e - middle) for e in filtered], 0.99) if filtered else None
-        ),
+        "loop_p99_ms": _around(filtered, 0.99),
         "loop_ratio": out_sd / in_sd if in_sd and out_sd is not None else None,
+        "loop_slips": float(slipped),
     }
 
 
-def loop_errors(taken: Taken, errors: Sequence[float]) -> list[float]:
-    """The loop's time of each tick less its place on the grid, once it has locked."""
-    follower = Follower()
-    found = []
-    for number, (time, error) in enumerate(zip(taken.ticks, errors, strict=True)):
-        follower.tick(time, is_first=number == 0)
-        if number >= LOCK_TICKS:
-            found.append(follower.time_of(follower.count) - (time - error))
-    return found
+def loop_errors(taken: Taken, came: Sequence[Arrival], offset: float) -> tuple[list[float], int]:
+    """The loop's time of each tick less its place on the grid, once it has locked; and by how
+    many ticks its count is off in the end."""
+    follower, tick_s = Follower(), taken.piece.tick_s
+    found: list[float] = []
+    off = 0
+    for place, (time, arrival) in enumerate(zip(taken.ticks, came, strict=True)):
+        follower.tick(time, is_first=place == 0)
+        if place >= LOCK_TICKS:
+            away = follower.time_of(follower.count) - taken.origin - offset
+            found.append(away - round(away / tick_s) * tick_s)
+        off = follower.count - 1 - arrival.number
+    return found, abs(off)
 
 
 def place_figures(taken: Taken, offset: float, is_heard_exactly: bool) -> Figures:
@@ -160,12 +182,9 @@ def place_figures(taken: Taken, offset: float, is_heard_exactly: bool) -> Figure
     ]
     judged = received if is_heard_exactly else at_port
     firsts = [judged[n] for n in first_notes(taken.piece, steps)] if judged else []
-    middle = percentile(received, 0.5)
     return {
-        "received_p50_ms": _ms(middle if received else None),
-        "received_p99_ms": _ms(
-            percentile([abs(e - middle) for e in received], 0.99) if received else None
-        ),
+        "received_p50_ms": _ms(percentile(received, 0.5) if received else None),
+        "received_p99_ms": _around(received, 0.99),
         "firsts": float(len(firsts)),
         "first_p50_ms": _ms(percentile(firsts, 0.5) if firsts else None),
         "first_min_ms": _ms(min(firsts, default=None)),
@@ -252,6 +271,14 @@ def _share(begin: float | None, end: float | None, passed: float) -> float | Non
 
 def _at(values: Sequence[float], share: float) -> float | None:
     return percentile(values, share) if values else None
+
+
+def _around(values: Sequence[float], share: float) -> float | None:
+    """How far from their middle `share` of the values lie at most; seconds to milliseconds."""
+    if not values:
+        return None
+    middle = percentile(values, 0.5)
+    return 1000 * percentile([abs(value - middle) for value in values], share)
 
 
 def _ms(seconds: float | None) -> float | None:

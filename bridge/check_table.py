@@ -82,11 +82,14 @@ GROUPS: Mapping[str, Sequence[Row]] = {
         Row("clock_sd_ms", "jitter, standard deviation, ms"),
         Row("clock_p99_ms", "jitter, p99, ms"),
         Row("ticks_lost", "ticks lost", 0, _zero),
+        Row("ticks_doubled", "ticks that came twice", 0, _zero),
+        Row("xruns", "cycles the audio server missed (xruns)", 0),
     ),
     "clock after the loop": (
         Row("loop_sd_ms", "error against the true grid, sd, ms", 3, _loop),
         Row("loop_p99_ms", "error, p99, ms"),
         Row("loop_ratio", "sd after : before"),
+        Row("loop_slips", "ticks its count is off in the end", 0, _zero),
     ),
     "notes at the port: sent after they were due": (
         Row("notes", "notes", 0),

@@ -45,10 +45,13 @@ def _advice(report: Report, setting: Setting, figures: Figures) -> Iterator[str]
             f"- The machine is too busy: the check's own clock went out up to "
             f"{figures['source_p99_ms']:.1f} ms late (p99). Close what competes and check again."
         )
-    if "ticks_lost" in missed:
+    if missed & {"ticks_lost", "ticks_doubled", "loop_slips"}:
+        xruns = f" ({figures['xruns']:.0f} xruns)" if figures["xruns"] else ""
         yield (
-            f"- {figures['ticks_lost']:.0f} clocks were lost on the way: give the MIDI or JACK "
-            "server real-time priority, or a larger buffer if it has dropouts."
+            f"- {figures['ticks_lost']:.0f} clocks were lost on the way and "
+            f"{figures['ticks_doubled']:.0f} came twice{xruns}, the count is off by "
+            f"{figures['loop_slips']:.0f}: give the MIDI or JACK server real-time priority, or a "
+            "larger buffer if it has dropouts."
         )
     if "loop_sd_ms" in missed:
         yield (
