@@ -18,11 +18,12 @@ from bridge.line import SEED_TICKS, Line, period_of
 from pianogen.grid import PPQN
 
 SPREAD_TICKS, BIAS_TICKS = 96, 12  # memory of the mean |error| (the spread) and of the mean error
-BIAS_S, BIAS_SPREADS, BIAS_GRAINS = 0.0003, 0.9, 0.65  # a mean error of so much: the tempo changes
+BIAS_S, BIAS_SPREADS, BIAS_GRAINS = 0.0003, 0.75, 0.65  # a mean error of so much: the tempo changes
 OUTLIER_S, OUTLIER_SPREADS, OUTLIER_GRAINS = 0.002, 4, 1.3
 OUTLIER_PERIODS = 0.75  # while the jitter is not known yet
 OUTLIERS = 6  # as many of one sign: the tempo has stepped
-BURST_S = 0.015  # but so many in less are no tempo: they had been held back
+EVEN_OUTLIERS = 3
+HELD_BACK_S = 0.003  # but ticks so close are no tempo: they had been held back
 SLIP_PERIODS = 0.3  # how close to whole periods an error must be to mean lost or doubled ticks
 ON_TIME_PERIODS = 0.2
 LOST_S, LOST_PERIODS = 0.250, 6
@@ -193,12 +194,25 @@ class Follower:
         self._late = is_late
         self._outliers.append(time)
         self._pass_over()
-        if len(self._outliers) < OUTLIERS:
-            return
-        if time - self._outliers[0] > BURST_S:
+        if self._is_new_tempo:
             self._step_tempo()
-        else:
+        elif len(self._outliers) >= OUTLIERS:
             del self._outliers[0]
+
+    @property
+    def _is_new_tempo(self) -> bool:
+        """Whether the outliers make a line of their own: as many do, or three that are even.
+
+        Not where they come faster than any tempo: they had been held back.
+        """
+        if len(self._outliers) < EVEN_OUTLIERS:
+            return False
+        if len(self._outliers) >= OUTLIERS:
+            return self._outliers[-1] - self._outliers[0] > (OUTLIERS - 1) * HELD_BACK_S
+        first, second, third = self._outliers[-EVEN_OUTLIERS:]
+        step, near = (third - first) / 2, self._limit / 2
+        is_even = abs(second - first - step) < near
+        return is_even and step > HELD_BACK_S and abs(step - self._line.step) > near
 
     def _step_tempo(self) -> None:
         """Take the line of the outliers."""

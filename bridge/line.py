@@ -20,6 +20,8 @@ SEED_TICKS = 6  # so many before the period is held to what tempos there are
 UNKNOWN = 1e7
 IN_DOUBT = 0.01  # as if a line through some dozen ticks had given it
 DRIFT = 1e-7  # what each tick adds: a memory of some 140 ticks
+FAST_DRIFT = 3e-5  # of a tempo that changes: a memory of some 30
+CALMING = 0.98  # how much of that is left a tick later
 
 
 def period_of(bpm: float) -> float:
@@ -39,6 +41,7 @@ class Line:
         self.step = step
         self.age = 0  # ticks since the phase was taken from one; 0: it is yet to be taken
         self._phase_var, self._cross_var, self._step_var = 1.0, 0.0, UNKNOWN
+        self._drift = DRIFT
 
     @property
     def period(self) -> float:
@@ -59,8 +62,9 @@ class Line:
         self._step_var = UNKNOWN
 
     def doubt_period(self) -> None:
-        """Believe the next dozen ticks more than all before."""
+        """Believe the next dozen ticks more than all before, and keep a short memory for a beat."""
         self._step_var += IN_DOUBT
+        self._drift = FAST_DRIFT
 
     def skip(self, ticks: int) -> None:
         """Move on by whole ticks that tell nothing."""
@@ -75,6 +79,7 @@ class Line:
         self.phase += self.step + phase_gain * error
         self.step += step_gain * error
         self._phase_var, self._cross_var = phase_gain, step_gain
-        self._step_var += DRIFT - step_gain * cross
+        self._step_var += self._drift - step_gain * cross
+        self._drift = max(DRIFT, CALMING * self._drift)
         if self.age >= SEED_TICKS:
             self.step = self.period

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from itertools import accumulate
 from math import ceil, sqrt
 from statistics import median
+from typing import Protocol
 
-from bridge.clock import Follower
 from bridge.line import period_of
 from pianogen.grid import PPQN
 
@@ -90,7 +90,17 @@ def bursts(jitter_ms: float = 0.3, *, every: int = 97, size: int = 5, seed: int 
 # What a follower makes of them.
 
 
-def errors_s(follower: Follower, sent: list[float], heard: list[float]) -> list[float]:
+class Loop(Protocol):
+    """Whatever counts ticks and tells their time."""
+
+    count: int
+
+    def tick(self, time: float) -> object: ...
+
+    def time_of(self, count: float) -> float: ...
+
+
+def errors_s(follower: Loop, sent: list[float], heard: list[float]) -> list[float]:
     """How far from the truth each tick is foretold, when the one before it has been heard."""
     errors = []
     for time, coming in zip(heard, sent[1:] + sent[-1:], strict=True):
@@ -99,7 +109,7 @@ def errors_s(follower: Follower, sent: list[float], heard: list[float]) -> list[
     return errors[:-1]
 
 
-def offset_s(errors: list[float]) -> float:
+def offset_s(errors: Iterable[float]) -> float:
     """The constant part, which `latency_ms` makes up for."""
     return median(errors)
 

@@ -12,6 +12,20 @@ from hypothesis import strategies as st
 
 from bridge.clock import Follower
 from bridge.line import period_of
+from pianogen.grid import PPQN
+from tests.clock_sources import (
+    Arrival,
+    bursts,
+    deviation,
+    errors_s,
+    gaussian,
+    jack,
+    jumps,
+    offset_s,
+    ramp,
+    steady,
+    winmm,
+)
 
 
 def even(bpm: float, ticks: int, begin: float = 5.0) -> list[float]:
@@ -102,6 +116,129 @@ def test_two_ticks_at_once_do_not_upset_the_tempo() -> None:
     times = even(120, 200)
     times[99] = times[100]
     assert follow(times).tempo == pytest.approx(120, rel=0.01)
+
+
+def test_a_tick_that_came_twice_is_counted_once() -> None:
+    times = even(120, 200)
+    times.insert(100, times[100])
+    follower = follow(times)
+    assert follower.count == 200
+    assert follower.time_of(200) == pytest.approx(times[-1], abs=1e-4)
+
+
+@pytest.mark.parametrize("bpm", [30, 60, 120, 240, 300])
+def test_of_a_millisecond_of_jitter_at_most_a_fifth_is_left(bpm: float) -> None:
+    sent = steady(bpm, 1500)
+    heard = gaussian(1)(sent)
+    errors = errors_s(Follower(), sent, heard)[192:]
+    late = [h - s for h, s in zip(heard, sent, strict=True)][192:]
+    assert deviation(errors) < deviation(late) / 5
+
+
+@pytest.mark.parametrize("bpm", [30, 60, 120, 240, 300])
+@pytest.mark.parametrize("arrival", [gaussian(1), winmm(), jack(64), jack(256), bursts()])
+def test_a_clock_is_locked_on_within_a_beat(bpm: float, arrival: Arrival) -> None:
+    sent = steady(bpm, 400)
+    errors = errors_s(Follower(), sent, arrival(sent))
+    middle = offset_s(errors)
+    assert max(abs(error - middle) for error in errors[PPQN:]) < 0.002
+
+
+def test_a_tick_far_from_its_time_moves_nothing() -> None:
+    for late_s in (-0.015, 0.015, 0.030):
+        times = even(120, 200)
+        follower = follow(times)
+        before = follower.time_of(250)
+        follower.tick(times[-1] + follower.period + late_s)
+        assert follower.time_of(250) == pytest.approx(before, abs=5e-4)
+
+
+@pytest.mark.parametrize("bpm", [60, 120, 240, 400])
+@pytest.mark.parametrize("held_s", [0.05, 0.1, 0.2, 0.3, 0.6, 1.5])
+def test_ticks_held_back_and_let_go_at_once_are_all_counted(bpm: float, held_s: float) -> None:
+    sent = steady(bpm, 800)
+    begin = sent[200] + 0.4 * period_of(bpm)
+    heard = [max(time, begin + held_s) if begin < time < begin + held_s else time for time in sent]
+    follower = follow(heard)
+    assert (follower.count, follower.lost) == (800, 0)
+    assert follower.time_of(800) == pytest.approx(sent[-1], abs=1e-3)
+
+
+@pytest.mark.parametrize("bpm", [105, 110, 113, 117, 118, 119, 120, 121, 124])
+@pytest.mark.parametrize("phase", [0.0, 0.3, 0.6])
+def test_audio_periods_as_long_as_a_tick_cost_no_tick(bpm: float, phase: float) -> None:
+    """At 1024 frames a tick comes a period, and now and then two or none: none is lost for that."""
+    assert follow(jack(1024, phase=phase)(steady(bpm, 1500))).count == 1500
+
+
+@pytest.mark.parametrize("bpm", [90, 119, 120, 121, 140])
+def test_the_saw_of_audio_periods_is_averaged_out(bpm: float) -> None:
+    sent = steady(bpm, 1500)
+    errors = errors_s(Follower(), sent, jack(1024)(sent))[192:]
+    assert deviation(errors) < 0.0015  # of 6.2 ms
+
+
+@pytest.mark.parametrize(
+    ("sent", "worst_ms"),
+    [(ramp(60, 180, 8), 20), (ramp(180, 60, 8), 15), (ramp(120, 124, 16), 2)],
+)
+def test_ramps_are_followed_without_losing_count(sent: list[float], worst_ms: float) -> None:
+    follower = Follower()
+    errors = errors_s(follower, sent, gaussian(1)(sent))[48:]
+    assert follower.count == len(sent)
+    assert max(map(abs, errors)) < worst_ms / 1000
+
+
+@pytest.mark.parametrize(("old", "new"), [(60, 240), (240, 60), (20, 400), (400, 20)])
+def test_a_jump_of_tempo_is_followed_after_four_ticks(old: float, new: float) -> None:
+    sent = jumps((old, new), 200)
+    follower = Follower()
+    errors = errors_s(follower, sent, sent)
+    assert follower.count == 400
+    assert max(map(abs, errors[204:])) < 0.001
+
+
+def test_the_tempo_survives_a_pause_and_the_phase_begins_anew() -> None:
+    follower = follow(even(90, 100))
+    begin = 60.0
+    assert follower.tick(begin, is_first=True) == 1
+    assert follower.time_of(101 + 24) == pytest.approx(begin + 60 / 90)
+    assert follower.lost == 0
+
+
+def test_another_tempo_after_a_pause_is_followed_from_the_second_tick() -> None:
+    follower = follow(even(120, 100))
+    for n, time in enumerate(even(80, 24, begin=60.0)):
+        follower.tick(time, is_first=not n)
+        if n > 1:
+            assert follower.tempo == pytest.approx(80, rel=0.01)
+
+
+@given(
+    st.sampled_from([20, 60, 120, 240, 400]),
+    st.lists(st.floats(-0.2, 0.2), min_size=1, max_size=300),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_jitter_below_a_fifth_of_a_tick_costs_or_gains_one(
+    bpm: float, jitter: list[float]
+) -> None:
+    times = even(bpm, 48)
+    after = even(bpm, len(jitter) + 96, times[-1] + period_of(bpm))
+    late = jitter + [0.0] * 96
+    times += [time + part * period_of(bpm) for time, part in zip(after, late, strict=True)]
+    assert follow(times).count == len(times)
+
+
+@given(st.lists(st.integers(0, 12), max_size=60), st.sampled_from([30, 120, 300]))
+@settings(max_examples=100, deadline=None)
+def test_losing_ticks_never_moves_the_line(gaps: list[int], bpm: float) -> None:
+    """Wherever ticks are lost, a time is the same place, or a whole number of ticks from it."""
+    times = even(bpm, 48)
+    for gap in gaps:
+        times.append(times[-1] + (1 + gap * (gap > 9)) * period_of(bpm))
+    follower = follow(times)
+    place = follower.count_at(times[0])
+    assert place == pytest.approx(round(place), abs=0.05)
 
 
 @given(

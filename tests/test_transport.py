@@ -203,7 +203,8 @@ def test_the_internal_clock_waits_for_silence_and_yields_at_once() -> None:
     assert not deck.transport.may_begin_internal(2.0)
     assert deck.transport.may_begin_internal(4.0)
     deck.transport.begin_internal(4.0)
-    assert (deck.transport.source, deck.transport.tempo) == ("internal", pytest.approx(100))
+    assert deck.transport.source == "internal"
+    assert deck.transport.tempo == pytest.approx(100)
     assert deck.transport.place_at(4.0 + 1e-9) == (1, 0)
     deck.time = 5.0
     assert deck.ticks(1) == ["halt"]
