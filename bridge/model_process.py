@@ -1,13 +1,12 @@
 """What runs inside the model process: it loads every checkpoint, warms up, and answers.
 
-The only part of the bridge where torch is imported, by the factory, never by this file. Knows
-nothing of ports, clocks or turns. Ends when the daemon's end of the pipe closes.
+The only part of the bridge where torch is imported, and only on CUDA: by the factory, never by
+this file. Knows nothing of ports, clocks or turns. Ends when the daemon's end of the pipe closes.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,16 +71,12 @@ def _load(setup: Setup) -> tuple[dict[str, Recall], Ready]:
 
 
 def _prepare(setup: Setup) -> str:
-    """One thread for torch, however many cores there are; returns the device to use."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """The device to use."""
     if setup.factory != DEFAULT_FACTORY:
         return "cpu" if setup.device == "auto" else setup.device
-    import torch
+    from pianogen.device import device_name
 
-    from pianogen.device import choose_device
-
-    torch.set_num_threads(1)
-    return choose_device(setup.device).type
+    return device_name(setup.device)
 
 
 def _find(factory: str) -> Callable[..., Any]:

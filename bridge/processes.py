@@ -1,4 +1,8 @@
-"""Processes of our own beside the daemon: spawned, never forked, and deaf to Ctrl-C."""
+"""Processes of our own beside the daemon: spawned, never forked, and deaf to Ctrl-C.
+
+Each computes on one thread, whatever it imports: two would wait for each other, and take the
+processor from the daemon.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from pianogen.device import use_one_thread
+
 
 def start_process(name: str, target: Callable[..., None], *args: Any) -> BaseProcess:
     """Start `target(*args)` in a fresh interpreter; it is killed if it outlives this one's end."""
+    use_one_thread()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=target, args=args, name=name, daemon=True)
     with _interrupts_held():

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pianogen.families.notes import DURATIONS
+from pianogen.families.sizes import DURATIONS
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS, Measure, Meter, Note
 from pianogen.nats import Sums, note_sums
 from pianogen.windowed import Bools, Floats, Ints, Windowed, any_key

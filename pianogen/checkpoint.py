@@ -1,7 +1,8 @@
 """Weights as one .safetensors file that says of itself all that is needed to use it.
 
 Metadata: family, config (JSON), grid_version, licence, attribution, corpora, figures (JSON).
-Nothing is ever unpickled. Knows no family: each is named in FAMILIES and imported when needed.
+Nothing is ever unpickled. Weights are numpy arrays here; knows no torch, and no family: each is
+named in FAMILIES and imported when needed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pianogen.continuation import Continuation
 from pianogen.errors import CheckpointError
 from pianogen.files import write_whole
 from pianogen.grid import GRID_VERSION
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
 
@@ -34,13 +35,13 @@ class Checkpoint:
 
     family: str
     config: Mapping[str, Any]
-    weights: Mapping[str, Tensor]
+    weights: Mapping[str, NDArray[Any]]
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint whole: beside its place, then renamed into it."""
-    from safetensors.torch import save as to_bytes
+    from safetensors.numpy import save as to_bytes
 
     metadata = {
         "family": checkpoint.family,
@@ -48,13 +49,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "grid_version": str(GRID_VERSION),
         **checkpoint.extra,
     }
-    weights = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.weights.items()
-    }
+    weights = {name: np.array(weight, order="C") for name, weight in checkpoint.weights.items()}
     write_whole(path, to_bytes(weights, metadata=metadata))
 
 
-def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) -> Checkpoint:
+def load(path: str | Path, *, sha256: str | None = None) -> Checkpoint:
     """Read a checkpoint; `default` is the one in the package.
 
     Raises CheckpointError where the file is missing, damaged, of another grid, or its sha256
@@ -68,7 +67,7 @@ def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) ->
         if found != sha256.lower():
             raise CheckpointError(f"{file}: its sha256 is {found}, but {sha256} was asked for")
     try:
-        with safe_open(file, framework="pt", device=device) as opened:
+        with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
@@ -85,7 +84,10 @@ def load(path: str | Path, *, device: str = "cpu", sha256: str | None = None) ->
 def export(path: str | Path, out: Path, *, licence: str, attribution: str) -> None:
     """Write a checkpoint to be passed on: at half precision, with its licence and credits."""
     checkpoint = load(path)
-    halved = {k: w.half() if w.is_floating_point() else w for k, w in checkpoint.weights.items()}
+    halved = {
+        name: weight.astype(np.float16) if weight.dtype.kind == "f" else weight
+        for name, weight in checkpoint.weights.items()
+    }
     extra = {**checkpoint.extra, "licence": licence, "attribution": attribution}
     save(out, Checkpoint(checkpoint.family, checkpoint.config, halved, extra))
 
@@ -103,8 +105,8 @@ def resolve(path: str | Path) -> Path:
 def load_continuation(
     path: str | Path = "default", *, device: str = "cpu", sha256: str | None = None
 ) -> Continuation:
-    """A checkpoint as the voice that plays it; raises CheckpointError."""
-    checkpoint = load(path, device=device, sha256=sha256)
+    """A checkpoint as the voice that plays it, without torch on `cpu`; raises CheckpointError."""
+    checkpoint = load(path, sha256=sha256)
     if checkpoint.family not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise CheckpointError(
@@ -114,7 +116,7 @@ def load_continuation(
     make = getattr(importlib.import_module(module), name)
     try:
         voice: Continuation = make(checkpoint.config, checkpoint.weights, device)
-    except (RuntimeError, TypeError, KeyError) as error:
+    except (RuntimeError, TypeError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"{resolve(path)}: its weights do not fit its configuration ({error})"
         ) from error

@@ -43,6 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"pianogen {arguments.command}: error: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        line = "error: needs torch, which is not installed here: pip install torch"
+        print(f"pianogen {arguments.command}: {line}", file=sys.stderr)
+        return EXIT_ERROR
     except KeyboardInterrupt:
         print(f"pianogen {arguments.command}: stopped", file=sys.stderr)
         return 130
@@ -157,8 +163,10 @@ def _add_evaluate(commands: _Commands) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from pianogen.device import choose_device
+    from pianogen.device import device_name, use_one_thread
     from pianogen.errors import ConfigError
+
+    use_one_thread()  # before numpy and torch are imported
     from pianogen.evaluate import evaluate
 
     voicing = _voicing(arguments)
@@ -175,7 +183,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         contexts=arguments.contexts,
         batches=arguments.batches,
         seed=arguments.seed,
-        device=str(choose_device(arguments.device)),
+        device=device_name(arguments.device),
         pictures_to=arguments.pictures,
     )
     print(report)
@@ -294,20 +302,19 @@ def _add_weigh(commands: _Commands) -> None:
 
 
 def _weigh(arguments: argparse.Namespace) -> int:
-    import torch
-
-    from pianogen.device import choose_device
+    from pianogen.device import device_name, use_one_thread
     from pianogen.errors import ConfigError
+
+    use_one_thread()  # before numpy and torch are imported
     from pianogen.weighing import weigh
 
-    torch.set_num_threads(1)
     if arguments.checkpoint is None:
         raise ConfigError("give --checkpoint RUN: its file is written anew with the weights found")
     checkpoint = arguments.checkpoint
     before, after = weigh(
         checkpoint, arguments.data, _voicing(arguments).sampling,
         contexts=arguments.contexts, seed=arguments.seed,
-        device=str(choose_device(arguments.device)),
+        device=device_name(arguments.device),
     )  # fmt: skip
     print(f"{checkpoint}: finds the true one of nine in {after:.0%} of the places left out "
           f"(before: {before:.0%}, by chance: 11%)")  # fmt: skip
@@ -338,15 +345,14 @@ def _voicing(arguments: argparse.Namespace) -> Voicing:
 
 
 def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
-    import torch
+    from pianogen.device import device_name, use_one_thread
 
+    use_one_thread()  # before numpy is imported
     from pianogen.checkpoint import load_continuation
-    from pianogen.device import choose_device
 
     voicing = _voicing(arguments)
-    torch.set_num_threads(1)
     voice = load_continuation(
-        arguments.checkpoint or voicing.checkpoint, device=str(choose_device(arguments.device))
+        arguments.checkpoint or voicing.checkpoint, device=device_name(arguments.device)
     )
     return voice, voicing.sampling
 

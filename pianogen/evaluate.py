@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from pianogen import continued, pictures, two_sample
-from pianogen.checkpoint import load_continuation, resolve
+from pianogen.checkpoint import load, load_continuation, resolve
 from pianogen.comparison import (
     ANSWERED,
     HEARD,
@@ -66,7 +66,9 @@ def evaluate(
         raise CheckpointError(f"{resolve(checkpoint)}: only the hybrid can be evaluated so far")
     held_out, training = Shard.open(data, split), Shard.open(data, "train")
     baselines = Baselines.fit(_batches(training, FITTED, "batches fitted to"))
-    reading = _read(voice.network, held_out, batches, baselines)
+    saved = load(checkpoint)
+    network = Hybrid.of(saved.config, saved.weights, device)
+    reading = _read(network, held_out, batches, baselines)
     places = find_contexts(held_out, contexts, seed)
     played = play(voice, told(places, len(places), "continuations"), sampling, seed)
     single = _of_one_draft(voice, places, sampling, seed)

@@ -21,7 +21,7 @@ import yaml
 from pianogen.dataset import Augmentation
 from pianogen.device import Precision
 from pianogen.errors import ConfigError, DataError
-from pianogen.families.hybrid import HybridConfig
+from pianogen.families.sizes import HybridConfig
 
 FOLDER = Path(__file__).parent / "recipes"
 

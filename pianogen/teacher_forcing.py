@@ -9,10 +9,9 @@ from torch import Tensor
 
 from pianogen.dataset import Batch
 from pianogen.elements import Prediction, median_velocity
-from pianogen.families.features import MEMORIES, MEMORY_KEYS
-from pianogen.families.head import NO_KEY, STOP
 from pianogen.families.hybrid import Hybrid, Predictions, chord_above
-from pianogen.families.notes import MARKS, Notes, marked
+from pianogen.families.notes import Notes, marked
+from pianogen.families.sizes import MARKS, MEMORIES, MEMORY_KEYS, NO_KEY, STOP
 from pianogen.families.touches import as_shares, memory_at, reminded, touch
 from pianogen.grid import KEYS
 from pianogen.nats import Sums, note_sums

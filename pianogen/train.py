@@ -145,7 +145,7 @@ def _keep(trainer: Trainer, out: Path, data: Shard, figures: dict[str, float]) -
     checkpoint = Checkpoint(
         "hybrid",
         asdict(trainer.config.model),
-        trainer.averaged(),
+        {name: weight.cpu().numpy() for name, weight in trainer.averaged().items()},
         {**provenance(data), "updates": str(trainer.step), "figures": json.dumps(figures)},
     )
     save(out / "last.safetensors", checkpoint)

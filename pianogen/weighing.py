@@ -20,12 +20,11 @@ from pianogen.checkpoint import load, load_continuation, resolve, save
 from pianogen.choosing import TRAITS, Draft, Floats, Phrase
 from pianogen.comparison import ANSWERED, Context, find_contexts
 from pianogen.errors import CheckpointError
-from pianogen.families.drafts import NOISE
-from pianogen.families.head import STOP
 from pianogen.families.hybrid import Hybrid
-from pianogen.families.hybrid_player import HybridVoice, written
+from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.listening import table
 from pianogen.families.notes import Notes
+from pianogen.families.sizes import NOISE, STOP
 from pianogen.grid import Measure
 from pianogen.progress import told
 from pianogen.sampling import Sampling
@@ -37,10 +36,11 @@ ROUNDS = 200  # of the optimiser
 
 
 def gather(
-    voice: HybridVoice, contexts: Iterable[Context], sampling: Sampling, seed: int
+    voice: HybridVoice, network: Hybrid, contexts: Iterable[Context], sampling: Sampling, seed: int
 ) -> NDArray[np.float64]:
-    """Traits of the true next measure and of drafts of it, (places, 1 + 8, 42), the true one
-    first; two places a context. Measures in which nothing begins are left out."""
+    """Traits of the true next measure and of drafts of it, (places, 1 + 8, 42), the true one first;
+    two places a context. Measures in which nothing begins are left out. `voice` draws as `network`
+    believes."""
     rng = np.random.default_rng(seed)
     rows = []
     for context in contexts:
@@ -48,15 +48,11 @@ def gather(
         voice.reset(meter)
         for measure in heard:
             voice.listen(measure)
-        nats = surprise(voice.network, [*heard, *context.real])[-ANSWERED:]
+        nats = surprise(network, [*heard, *context.real])[-ANSWERED:]
         for number, real in enumerate(context.real):
             if number % 2 == 0 and not real.is_silent:
-                noise = torch.from_numpy(rng.random((DRAFTS, meter.steps, NOISE))).float()
-                drawn = voice.draw(sampling, noise)
-                drafts = [
-                    Draft(written(meter, drawn, row), tuple(drawn.nats[row].tolist()))
-                    for row in range(DRAFTS)
-                ]
+                noise = rng.random((DRAFTS, meter.steps, NOISE)).astype(np.float32)
+                drafts = voice.drafts(sampling, noise)
                 phrase = Phrase.of(heard)
                 true = Draft(real, nats[number])
                 rows.append(np.stack([phrase.traits(draft) for draft in (true, *drafts)]))
@@ -87,7 +83,7 @@ def surprise(network: Hybrid, measures: Sequence[Measure]) -> list[tuple[float, 
 
 def _window(measures: Sequence[Measure], device: torch.device) -> Notes:
     steps = measures[0].meter.steps
-    tables = [table(measure, device, dense=False) for measure in measures]
+    tables = [table(measure, device) for measure in measures]
     time = torch.cat([part.time + n * steps for n, part in enumerate(tables)])
     rest = [torch.cat([getattr(t, x) for t in tables]) for x in ("key", "velocity", "duration")]
     return Notes(1, len(measures), steps, torch.zeros_like(time), time, *rest)
@@ -127,11 +123,12 @@ def weigh(
     if not isinstance(voice, HybridVoice):
         raise CheckpointError(f"{file}: only the hybrid chooses among drafts")
     places = find_contexts(Shard.open(data, "train"), contexts, seed)
-    traits = gather(voice, told(places, len(places), "places"), sampling, seed)
-    held_out, old = traits[::5], voice.choice
+    network = Hybrid.of(checkpoint.config, checkpoint.weights, device)
+    traits = gather(voice, network, told(places, len(places), "places"), sampling, seed)
+    held_out, old = traits[::5], voice.engine.choice
     kept = np.delete(traits, np.s_[::5], axis=0)
     before, after = right(held_out, old), right(held_out, fit(kept))
-    weights = {**checkpoint.weights, "choice": torch.from_numpy(fit(traits)).float()}
+    weights = {**checkpoint.weights, "choice": fit(traits).astype(np.float32)}
     save(file, replace(checkpoint, weights=weights))
     return before, after
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from random import Random
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
-from pianogen.families.hybrid import Hybrid, HybridConfig
-from pianogen.families.notes import Notes, key_of
+from pianogen.families.cpu_hybrid import CpuHybrid
+from pianogen.families.hybrid import Hybrid
+from pianogen.families.hybrid_player import HybridVoice
+from pianogen.families.notes import Notes
+from pianogen.families.sizes import HybridConfig, key_of
+from pianogen.families.torch_hybrid import TorchHybrid
 from pianogen.grid import Measure, Meter, Note
 
 torch.set_num_threads(1)  # as live; two threads only wait for each other
@@ -25,6 +32,27 @@ def tiny_hybrid(seed: int = 0) -> Hybrid:
         for weight in network.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
     return network
+
+
+def voice_of(network: Hybrid, engine: str = "numpy") -> HybridVoice:
+    """A network as the voice that plays it on a CPU, or would by torch on CUDA."""
+    if engine == "torch":
+        return HybridVoice(TorchHybrid(network))
+    return HybridVoice(CpuHybrid(vars(network.config), weights_of(network)))
+
+
+def weights_of(network: Hybrid) -> dict[str, NDArray[Any]]:
+    """A network's weights as a checkpoint holds them."""
+    return {name: weight.numpy() for name, weight in network.state_dict().items()}
+
+
+def arrays(value: Any) -> list[Any]:
+    """Every array and number in nested dataclasses and tuples, in a fixed order."""
+    if isinstance(value, tuple):
+        return [array for part in value for array in arrays(part)]
+    if is_dataclass(value):
+        return [array for f in fields(value) for array in arrays(getattr(value, f.name))]
+    return [value]
 
 
 def random_measures(count: int, seed: int = 0, meter: Meter | None = None) -> list[Measure]:

@@ -4,12 +4,11 @@ import torch
 
 from pianogen.choosing import TRAITS, Draft, Phrase, choose
 from pianogen.comparison import Context
-from pianogen.families.hybrid_player import HybridVoice
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 from pianogen.shards import Piece
 from pianogen.weighing import DRAFTS, fit, gather, right
-from tests.music import random_measures, tiny_hybrid
+from tests.music import random_measures, tiny_hybrid, voice_of
 
 NATS = (2.0, 20.0, 5.0, 5.0)
 
@@ -104,7 +103,8 @@ def test_places_are_gathered_from_contexts_the_true_measure_first() -> None:
     piece = Piece("a.mid", "c", "score", "", "", "g", "train", "flat", "CC0", 1.0, 0, 12, 99, 24.0)
     measures = random_measures(12, seed=3)
     context = Context(piece, tuple(measures[:8]), tuple(measures[8:]))
-    rows = gather(HybridVoice(tiny_hybrid()), [context], Sampling(), seed=0)
+    network = tiny_hybrid()
+    rows = gather(voice_of(network), network, [context], Sampling(), seed=0)
     assert rows.shape == (2, 1 + DRAFTS, len(TRAITS))
     assert np.isfinite(rows).all()
     assert not np.array_equal(rows[0, 1], rows[0, 2])
@@ -115,7 +115,7 @@ def test_more_drafts_come_nearer_to_what_the_weights_ask() -> None:
     with torch.no_grad():
         network.choice[TRAITS.index("empty")] = -100.0
         network.choice[TRAITS.index("fewer onsets")] = 100.0
-    voice = HybridVoice(network)
+    voice = voice_of(network)
     heard = random_measures(2, seed=4)
     played = {}
     for candidates in (1, 8):

@@ -17,7 +17,8 @@ from pianogen.comparison import find_contexts
 from pianogen.dataset import Windows
 from pianogen.errors import ConfigError, DataError
 from pianogen.evaluate import evaluate
-from pianogen.families.hybrid import Hybrid, HybridConfig
+from pianogen.families.hybrid import Hybrid
+from pianogen.families.sizes import HybridConfig
 from pianogen.grid import Measure, Meter
 from pianogen.nats import nats_a_note, total
 from pianogen.report import Report
@@ -27,6 +28,7 @@ from pianogen.teacher_forcing import read
 from pianogen.train import add_losses, nats
 from pianogen.windowed import Windowed
 from tests.made import C_MAJOR, line, measure, prepared
+from tests.music import weights_of
 
 SMALL = HybridConfig(
     conv=8, onset_branch=8, hidden=16, heads=2, window=2, channels=4, width=5, touch=8
@@ -61,7 +63,7 @@ def network() -> Hybrid:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, network: Hybrid) -> str:
     path = tmp_path_factory.mktemp("run") / "small.safetensors"
-    save(path, Checkpoint("hybrid", asdict(SMALL), network.state_dict()))
+    save(path, Checkpoint("hybrid", asdict(SMALL), weights_of(network)))
     return str(path)
 
 

@@ -6,12 +6,11 @@ import pytest
 from pianogen.checkpoint import Checkpoint, save
 from pianogen.cli import main
 from pianogen.errors import ConfigError
-from pianogen.families.hybrid_player import HybridVoice
 from pianogen.generate import Heard, continuation, continue_file, generate_file, hear, pair_up
 from pianogen.grid import STEPS_PER_BEAT, Meter, bin_to_velocity
 from pianogen.midi_file import Track, measures_to_notes, read_score, write_midi
 from pianogen.sampling import Sampling
-from tests.music import TINY, random_measures, tiny_hybrid
+from tests.music import TINY, random_measures, tiny_hybrid, voice_of, weights_of
 
 FREE = Sampling(temperature=1.0, velocity_temperature=1.0, rhythm_temperature=1.0, max_polyphony=4)
 TEMPO = 100
@@ -28,7 +27,7 @@ def heard_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "tiny.safetensors"
-    save(path, Checkpoint("hybrid", vars(TINY), tiny_hybrid().state_dict()))
+    save(path, Checkpoint("hybrid", vars(TINY), weights_of(tiny_hybrid())))
     return path
 
 
@@ -48,7 +47,7 @@ def sounding_most(track: mido.MidiTrack) -> int:
 
 def test_two_tracks_tempo_and_meter_are_written(heard_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mid"
-    continue_file(HybridVoice(tiny_hybrid()), heard_file, out, 3, sampling=FREE)
+    continue_file(voice_of(tiny_hybrid()), heard_file, out, 3, sampling=FREE)
     tracks = {track.name: track for track in mido.MidiFile(out).tracks}
     assert set(tracks) == {"", "performer", "pianogen"}
     score = read_score(out)
@@ -62,7 +61,7 @@ def test_the_continuation_begins_on_the_line_and_keeps_to_the_grid(
 ) -> None:
     out = tmp_path / "out.mid"
     answer = continue_file(
-        HybridVoice(tiny_hybrid()), heard_file, out, 2, first=4, sampling=FREE, seed=3
+        voice_of(tiny_hybrid()), heard_file, out, 2, first=4, sampling=FREE, seed=3
     )
     file = mido.MidiFile(out)
     step = file.ticks_per_beat // STEPS_PER_BEAT
@@ -81,7 +80,7 @@ def test_the_continuation_begins_on_the_line_and_keeps_to_the_grid(
 def test_the_same_seed_writes_the_same_bytes(heard_file: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a.mid", "b.mid", "c.mid")]
     for path, seed in zip(files, (1, 1, 2), strict=True):
-        continue_file(HybridVoice(tiny_hybrid()), heard_file, path, 2, sampling=FREE, seed=seed)
+        continue_file(voice_of(tiny_hybrid()), heard_file, path, 2, sampling=FREE, seed=seed)
     a, b, c = (path.read_bytes() for path in files)
     assert a == b
     assert a != c
@@ -98,14 +97,14 @@ def test_only_the_first_measures_asked_for_are_heard(heard_file: Path) -> None:
 
 def test_a_change_of_meter_is_followed_from_where_it_holds() -> None:
     measures = random_measures(2, seed=1) + random_measures(2, seed=2, meter=Meter(3, 4))
-    answer = continuation(HybridVoice(tiny_hybrid()), measures, 1, FREE, 0)
+    answer = continuation(voice_of(tiny_hybrid()), measures, 1, FREE, 0)
     assert answer[0].meter == Meter(3, 4)
 
 
 def test_music_from_nothing_is_as_long_as_asked(tmp_path: Path) -> None:
     out = tmp_path / "out.mid"
     music = generate_file(
-        HybridVoice(tiny_hybrid()), out, 9.0, meter=Meter(), tempo_bpm=120, sampling=FREE
+        voice_of(tiny_hybrid()), out, 9.0, meter=Meter(), tempo_bpm=120, sampling=FREE
     )
     assert len(music) == 5  # of 2 s each
     assert sounding_most(mido.MidiFile(out).tracks[1]) <= 4

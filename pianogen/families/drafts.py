@@ -6,40 +6,44 @@
     draft 3            ♪
 
 All that is drawn comes from uniform numbers given beforehand, so that a draft does not depend on
-the others, and a measure can be drawn without asking the device anything on the way. Where
-asking costs nothing (a CPU), drafts in which nothing begins are passed over.
+the others, and a measure is drawn without asking the device anything on the way: shapes never
+change, and drafts in which nothing begins are computed like the others. `cpu_drafts` draws the
+same where asking costs nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pianogen.families.echo import NOWHERE, ROWS, Slots, outer_lines
-from pianogen.families.features import (
-    AHEAD,
-    DECAYS,
-    MEMORIES,
-    MEMORY_KEYS,
-    History,
-    harmony,
-    lookbacks,
-    planes,
-    rhythm,
-)
+from pianogen.families.drawn import Drawn
+from pianogen.families.echo import Slots, outer_lines
+from pianogen.families.features import History, harmony, planes, rhythm
 from pianogen.families.folded import Folded
-from pianogen.families.head import NO_KEY, STOP
 from pianogen.families.hybrid import chord_above
 from pianogen.families.layers import Surroundings
-from pianogen.families.notes import DURATIONS, MARKS, constant, length, loudness, marked
+from pianogen.families.notes import constant, length, loudness, marked
+from pianogen.families.sizes import (
+    AHEAD,
+    DECAYS,
+    DURATIONS,
+    FINGERS,
+    MARKS,
+    MEMORIES,
+    MEMORY_KEYS,
+    NO_KEY,
+    NOWHERE,
+    ROWS,
+    STOP,
+    lookbacks,
+)
 from pianogen.families.touches import as_shares, touch_everywhere
 from pianogen.grid import KEYS, VELOCITY_BINS
 
-FINGERS = 10  # notes that may begin on one step
-NOISE = 1 + 3 * FINGERS  # uniform numbers a step: whether, then which, how loud, how long
 NO_MARK = KEYS * MARKS  # the place in a memory of what is not there
 
 
@@ -73,75 +77,49 @@ class Wishes:
     anything: Tensor
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """N drafts of a measure of S steps.
-
-    keys, bins, lengths (N, S, 10) int64: which notes begin on a step, keys -1 where none, lengths
-    in steps; cuts (N, S, 88) bool: keys whose note ends there, before its time; nats (N, 4): the
-    negative log-likelihood, at temperature 1, of timing, pitches, velocities and lengths.
-    """
-
-    keys: Tensor
-    bins: Tensor
-    lengths: Tensor
-    cuts: Tensor
-    nats: Tensor
-
-
-def packed(drawn: Drawn) -> Tensor:
-    """All of it as bytes, (N, X) uint8: one copy brings it home."""
-    N = len(drawn.keys)
-    keys = torch.where(drawn.keys < 0, NO_KEY, drawn.keys)
-    small = [x.to(torch.uint8).view(N, -1) for x in (keys, drawn.bins, drawn.lengths, drawn.cuts)]
-    return torch.cat([*small, drawn.nats.contiguous().view(torch.uint8)], dim=1)
+def draw(folded: Folded, start: Start, wishes: Wishes, noise: Tensor) -> Tensor:
+    """Draw drafts from noise (N, S, 31), uniform numbers in 0..1, one draft a row; as bytes,
+    (N, X) uint8, for `unpacked`: one copy brings them home."""
+    drafts = _Drafts(folded, start, wishes, noise)
+    for step in range(noise.shape[1]):
+        drafts.play(step)
+    return drafts.packed()
 
 
 def unpacked(data: Tensor, steps: int) -> Drawn:
-    """What `packed` made into bytes."""
+    """The drafts that `draw` made into bytes; data on the CPU."""
     N, notes = len(data), steps * FINGERS
-    sizes = [notes, notes, notes, steps * KEYS, 16]
-    keys, bins, lengths, cuts, nats = torch.split(data, sizes, dim=1)
-    keys, bins, lengths = (x.reshape(N, steps, FINGERS).long() for x in (keys, bins, lengths))
+    ends = np.cumsum([notes, notes, notes, steps * KEYS])
+    keys, bins, lengths, cuts, nats = np.split(data.numpy(), ends, axis=1)
+    keys, bins, lengths = (
+        x.reshape(N, steps, FINGERS).astype(np.int64) for x in (keys, bins, lengths)
+    )
     return Drawn(
-        keys.masked_fill(keys == NO_KEY, -1),
+        np.where(keys == NO_KEY, -1, keys),
         bins,
         lengths,
-        cuts.reshape(N, steps, KEYS).bool(),
-        nats.contiguous().view(torch.float32),
+        cuts.reshape(N, steps, KEYS) > 0,
+        np.ascontiguousarray(nats).view(np.float32),
     )
-
-
-def draw(folded: Folded, start: Start, wishes: Wishes, noise: Tensor, *, dense: bool) -> Drawn:
-    """Draw drafts from noise (N, S, 31), uniform numbers in 0..1, one draft a row.
-
-    dense: never ask the device anything; else pass over drafts in which nothing begins.
-    """
-    drafts = _Drafts(folded, start, wishes, noise, dense)
-    for step in range(noise.shape[1]):
-        drafts.play(step)
-    return Drawn(drafts.keys, drafts.bins, drafts.lengths, drafts.cuts, drafts.nats)
 
 
 @dataclass
 class _Chord:
-    """The notes of one step so far, of R drafts: which still go on, how many, the lowest."""
+    """The notes of one step so far, of N drafts: which still go on, how many, the lowest."""
 
     going: Tensor
     chosen: Tensor
     count: Tensor
     lowest: Tensor
     above: Tensor
-    memory: Tensor  # (R, 4, 88, 64)
-    touch: Tensor  # (R, 88, 7)
+    memory: Tensor  # (N, 4, 88, 64)
+    touch: Tensor  # (N, 88, 7)
 
 
 class _Drafts:
-    def __init__(
-        self, folded: Folded, start: Start, wishes: Wishes, noise: Tensor, dense: bool
-    ) -> None:
+    def __init__(self, folded: Folded, start: Start, wishes: Wishes, noise: Tensor) -> None:
         self.folded, self.network = folded, folded.network
-        self.start, self.wishes, self.noise, self.dense = start, wishes, noise, dense
+        self.start, self.wishes, self.noise = start, wishes, noise
         N, S, _ = noise.shape
         self.steps, device = S, noise.device
         self.range = torch.arange(N, device=device)
@@ -156,8 +134,6 @@ class _Drafts:
         self.onset, self.velocity = each(past.onsets[-1]), each(past.velocity)
         self.onsets = torch.cat([each(past.onsets), past.onsets.new_zeros(N, S, KEYS)], dim=1)
         self.carry = (each(start.decoder[0]), each(start.decoder[1]))
-        self.silence = past.onsets.new_zeros(1, KEYS).expand(N, -1)
-        self.begun = self.silence
         self.place = folded.places(S)
         self.counts = F.pad(self.onsets.sum(dim=2), (0, 1))  # one more, which stays 0
         self.own = self._no_slots(N, S)
@@ -199,14 +175,17 @@ class _Drafts:
         chance = torch.sigmoid(onset / self.wishes.temperatures[2])
         fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
         self.nats[:, 0] -= F.logsigmoid(torch.where(fires, onset, -onset))
-        rows = self.range if self.dense else fires.nonzero().flatten()
-        self.onset, self.velocity = self.silence[:, :KEYS], self.silence[:, :VELOCITY_BINS]
-        self.begun = self.silence[:, None, None, :KEYS]
-        if len(rows):
-            self._choose(step, rows, fires[rows], state[rows], held[rows])
-            self._make_room(step)
-            self._begin(step)
+        self._choose(step, fires, state, held)
+        self._make_room(step)
+        self._begin(step)
         self._go_on()
+
+    def packed(self) -> Tensor:
+        """What was drawn, as bytes: keys, bins, lengths, cuts, nats."""
+        keys = torch.where(self.keys < 0, NO_KEY, self.keys)
+        small = (keys, self.bins, self.lengths, self.cuts)
+        parts = [x.to(torch.uint8).view(len(keys), -1) for x in small]
+        return torch.cat([*parts, self.nats.contiguous().view(torch.uint8)], dim=1)
 
     def _rhythm(self, step: int, held: Tensor) -> Tensor:
         first, never = 4 * self.steps + step, 5 * self.steps
@@ -218,73 +197,67 @@ class _Drafts:
         earlier = self.counts[:, constant(places, held.device)]
         return rhythm(earlier.view(-1, 4, AHEAD), self.since, held)
 
-    def _planes(self, step: int, rows: Tensor, held: Tensor) -> Tensor:
+    def _planes(self, step: int, held: Tensor) -> Tensor:
         places = tuple(4 * self.steps + step - back for back in lookbacks(self.steps))
-        before = self.onsets[rows[:, None], constant(places, held.device)]
-        return planes(held, self.level[rows], before, self.latest[rows])
+        before = self.onsets[:, constant(places, held.device)]
+        return planes(held, self.level, before, self.latest)
 
     # --- the notes of a step --------------------------------------------------------------------
 
-    def _choose(self, step: int, rows: Tensor, going: Tensor, state: Tensor, held: Tensor) -> None:
-        """Draw the notes of some drafts, from the top down."""
-        lines = outer_lines(self.latest[rows])
-        added, echo, touching = self._recall(step, rows, state, lines)
+    def _choose(self, step: int, going: Tensor, state: Tensor, held: Tensor) -> None:
+        """Draw the notes of the drafts in which something begins, from the top down."""
+        lines = outer_lines(self.latest)
+        added, echo, touching = self._recall(step, state, lines)
         asked, state = state, state + added
         head = self.network.pitch
-        ground = head.ground(self._planes(step, rows, held), echo, state)
-        R, device = len(rows), rows.device
-        place = self.range[:R]
+        ground = head.ground(self._planes(step, held), echo, state)
+        N, device = len(going), going.device
         chord = _Chord(
             going=going,
-            chosen=torch.zeros(R, KEYS, device=device),
-            count=torch.zeros(R, dtype=torch.long, device=device),
-            lowest=torch.full((R,), NO_KEY, device=device),
-            above=torch.zeros(R, 3, device=device),
-            memory=torch.cat([self.memory[rows], self._reminded(rows, touching)], dim=1),
-            touch=touch_everywhere(self.level[rows]),
+            chosen=torch.zeros(N, KEYS, device=device),
+            count=torch.zeros(N, dtype=torch.long, device=device),
+            lowest=torch.full((N,), NO_KEY, device=device),
+            above=torch.zeros(N, 3, device=device),
+            memory=torch.cat([self.memory, self._reminded(touching)], dim=1),
+            touch=touch_everywhere(self.level),
         )
         for finger in range(FINGERS):
             chord.going = chord.going & (chord.count < self.wishes.most)
-            if not self.dense and not bool(chord.going.any()):
-                break
             logits, mixed = head(
                 ground, chord.chosen, chord.count, chord.lowest, self.folded.influence
             )
             logits = logits.masked_fill(self.wishes.outside, -1e9)
-            key, nats = self._draw(logits, 0, self.noise[rows, step, 1 + 3 * finger])
-            self.nats[rows, 1] += nats * chord.going
+            key, nats = self._draw(logits, 0, self.noise[:, step, 1 + 3 * finger])
+            self.nats[:, 1] += nats * chord.going
             chord.going = chord.going & (key != STOP)
             key = key.clamp(max=KEYS - 1)
             inputs = self.network.touch.inputs(
-                state, mixed[place, key], key, chord.touch[place, key], chord.above
+                state, mixed[self.range, key], key, chord.touch[self.range, key], chord.above
             )
-            self._touch(step, rows, finger, chord, inputs, key)
-        self._remember(step, rows, asked, chord.chosen, lines)
+            self._touch(step, finger, chord, inputs, key)
+        self._remember(step, asked, chord.chosen, lines)
 
-    def _touch(
-        self, step: int, rows: Tensor, finger: int, chord: _Chord, inputs: Tensor, key: Tensor
-    ) -> None:
+    def _touch(self, step: int, finger: int, chord: _Chord, inputs: Tensor, key: Tensor) -> None:
         """Draw how loud and how long the chosen keys are, and write them down."""
         going = chord.going
         near = self.near[key].view(-1, 1, 1, KEYS)
         recent = as_shares((near @ chord.memory).squeeze(2))
-        noise = self.noise[rows, step, 2 + 3 * finger : 4 + 3 * finger]
+        noise = self.noise[:, step, 2 + 3 * finger : 4 + 3 * finger]
         loudness, half = self.folded.touch(inputs, recent)
         bins, nats = self._draw(loudness, 1, noise[:, 0])
-        self.nats[rows, 2] += nats * going
+        self.nats[:, 2] += nats * going
         index, nats = self._draw(self.folded.length(half, bins), 3, noise[:, 1])
-        self.nats[rows, 3] += nats * going
-        self.keys[rows, step, finger] = torch.where(going, key, -1)
-        self.bins[rows, step, finger] = bins
-        self.lengths[rows, step, finger] = self.duration[index]
+        self.nats[:, 3] += nats * going
+        self.keys[:, step, finger] = torch.where(going, key, -1)
+        self.bins[:, step, finger] = bins
+        self.lengths[:, step, finger] = self.duration[index]
         first = key * MARKS
         marks = torch.stack([first + bins, first + VELOCITY_BINS + index], dim=1)
         marks = marks.masked_fill(~going[:, None], NO_MARK)
-        self.own_places[rows, step, 2 * finger : 2 * finger + 2] = marks
+        self.own_places[:, step, 2 * finger : 2 * finger + 2] = marks
         counted = marked(bins, index) * going[:, None]
-        place = self.range[: len(rows)]
-        chord.memory[place, : len(MEMORIES), key] += counted.unsqueeze(1)
-        chord.chosen[place, key] += going
+        chord.memory[self.range, : len(MEMORIES), key] += counted.unsqueeze(1)
+        chord.chosen[self.range, key] += going
         chord.count = chord.count + going
         chord.lowest = torch.where(going, key, chord.lowest)
         chord.above = chord_above(bins, index, going)
@@ -304,18 +277,15 @@ class _Drafts:
 
     # --- what it is like ------------------------------------------------------------------------
 
-    def _recall(
-        self, step: int, rows: Tensor, state: Tensor, lines: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What is added to the states (R, H), rows (R, 8, 88), and weights (R, 2, M + S)."""
-        echo, past = self.network.echo, self.start.slots
-        own = Slots(self.own.time, *(getattr(self.own, f.name)[rows] for f in fields(Slots)[1:]))
-        query = echo.asked(state)  # (R, heads, size)
+    def _recall(self, step: int, state: Tensor, lines: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What is added to the states (N, H), rows (N, 8, 88), and weights (N, 2, M + S)."""
+        echo, past, own = self.network.echo, self.start.slots, self.own
+        query = echo.asked(state)  # (N, heads, size)
         far = (query.transpose(0, 1) @ past.key.permute(1, 2, 0)).transpose(0, 1)
         near = (own.key.transpose(1, 2) @ query.unsqueeze(-1)).squeeze(-1)
         bias = echo.bias((step - past.time).unsqueeze(0), self.steps).squeeze(-2)
         own_bias = echo.bias((step - own.time).unsqueeze(0), self.steps).squeeze(-2)
-        near = (near + own_bias).masked_fill(~self.filled[rows].unsqueeze(1), NOWHERE)
+        near = (near + own_bias).masked_fill(~self.filled.unsqueeze(1), NOWHERE)
         weights = echo.attend(torch.cat([far + bias, near], dim=-1).unsqueeze(2))
         M = past.time.shape[0]
         shared = Slots(past.time, *(getattr(past, f.name)[None] for f in fields(past)[1:]))
@@ -328,25 +298,23 @@ class _Drafts:
         added, brought = echo.told(value, same, by_top, by_bass, lines.unsqueeze(1))
         return added[:, 0], brought[:, 0], weights[:, ROWS:, 0]
 
-    def _reminded(self, rows: Tensor, touching: Tensor) -> Tensor:
-        """Marks a key of the notes before, by how much each onset is thought of; (R, 2, 88, 64)."""
+    def _reminded(self, touching: Tensor) -> Tensor:
+        """Marks a key of the notes before, by how much each onset is thought of; (N, 2, 88, 64)."""
         M = self.start.slots.time.shape[0]
-        R, heads, _ = touching.shape
-        memory = touching.new_zeros(R, heads, NO_MARK + MARKS)
+        N, heads, _ = touching.shape
+        memory = touching.new_zeros(N, heads, NO_MARK + MARKS)
         past = touching[..., self.start.slot_of].repeat(1, 1, 2)
         memory = memory.index_add(2, self.start.places.flatten(), past)
         own = touching[..., M:].repeat_interleave(2 * FINGERS, dim=-1)
-        places = self.own_places[rows].view(R, 1, -1).expand(-1, heads, -1)
+        places = self.own_places.view(N, 1, -1).expand(-1, heads, -1)
         memory = memory.scatter_add(2, places, own)
-        return memory[..., :NO_MARK].view(R, heads, KEYS, MARKS)
+        return memory[..., :NO_MARK].view(N, heads, KEYS, MARKS)
 
-    def _remember(
-        self, step: int, rows: Tensor, state: Tensor, notes: Tensor, lines: Tensor
-    ) -> None:
+    def _remember(self, step: int, state: Tensor, notes: Tensor, lines: Tensor) -> None:
         slots = self.network.echo.slots(self.own.time, state, notes, lines)
         for name in ("key", "value", "notes", "by_top", "by_bass"):
-            getattr(self.own, name)[rows, step] = getattr(slots, name)
-        self.filled[rows, step] = notes.any(dim=1)
+            getattr(self.own, name)[:, step] = getattr(slots, name)
+        self.filled[:, step] = notes.any(dim=1)
 
     # --- the rules of the keyboard, and time ----------------------------------------------------
 

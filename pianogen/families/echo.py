@@ -18,15 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pianogen.families.sizes import HEADS, MIDDLE_C, NOWHERE, PLACES, REACH, ROWS, SAME
 from pianogen.grid import KEYS
-
-SAME, MOVED, TOUCHING = 4, 4, 2  # heads; of those moved half go by the top line, half by the bass
-ROWS = SAME + MOVED  # rows a key that the heads bring back
-HEADS = ROWS + TOUCHING
-REACH = 16  # measures
-PLACES = 33  # distances within the measure, either way, that the bias tells apart
-NOWHERE = -1e9  # the logit of an onset that is not to be seen
-MIDDLE_C = 39  # key
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pianogen.families.notes import MARKS, Notes, constant, mark_places, values
+from pianogen.families.notes import Notes, constant, mark_places, values
+from pianogen.families.sizes import AHEAD, DECAYS, MARKS, MEMORIES, lookbacks
 from pianogen.grid import KEYS, VELOCITY_BINS
-
-DECAYS = (8.0, 32.0, 128.0)  # steps: a beat, a 4/4 measure, four
-PLANES = 14  # rows a key that the note head reads, see `planes`
-RHYTHM = 20  # numbers a step on when notes came before, see `rhythm`
-HARMONY = 24  # pitch-class profiles over a beat and a measure
-MEMORIES = (6.0, 64.0)  # steps over which a note's loudness and length are remembered
-MEMORY_KEYS = 5.0  # semitones over which they are
-AHEAD = 4  # places of an earlier measure looked at, from the present one on
-
-
-def lookbacks(steps: int) -> tuple[int, int, int, int]:
-    """How far back the same place lies half a measure, one, two and four measures ago."""
-    return (max(steps // 2, 1), steps, 2 * steps, 4 * steps)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.families.head import RECENT
 from pianogen.families.hybrid import Hybrid, hazard
 from pianogen.families.layers import LSTMState
 from pianogen.families.notes import loudness
+from pianogen.families.sizes import RECENT
 from pianogen.grid import VELOCITY_BINS
 
 

@@ -13,19 +13,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.families.echo import ROWS, TOUCHING
-from pianogen.families.features import MEMORIES, PLANES
-from pianogen.families.notes import DURATIONS, loudness
-from pianogen.families.touches import LOUDNESS
+from pianogen.families.notes import loudness
+from pianogen.families.sizes import (
+    DURATIONS,
+    FLOOR,
+    INTERVALS,
+    LOUDNESS,
+    MOST,
+    NO_KEY,
+    PLANES,
+    RECENT,
+    ROWS,
+    STOP,
+    WAVES,
+)
 from pianogen.grid import KEYS, VELOCITY_BINS
-
-STOP = KEYS  # the choice that ends a step
-REACH = 24  # semitones over which a chosen note's interval is told from its class
-WAVES = 12  # the register's shape along the keyboard: that many cosines
-MOST = 8  # notes a step that the stop tells apart
-FLOOR = 0.02  # of a chance brought back, before its logarithm
-RECENT = len(MEMORIES) + TOUCHING  # histograms a note that loudness and length are held against
-NO_KEY = KEYS  # "none chosen yet" in place of the lowest key
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class PitchHead(nn.Module):
         self.first = nn.Conv1d(PLANES + ROWS, channels, width, padding=width // 2)
         self.second = nn.Conv1d(channels, channels, width, padding=width // 2)
         self.film = nn.Linear(state, 4 * channels)
-        self.interval = nn.Parameter(torch.randn(2 * REACH + 2, channels) * 0.1)
+        self.interval = nn.Parameter(torch.randn(2 * INTERVALS + 2, channels) * 0.1)
         self.interval_class = nn.Parameter(torch.randn(12, channels) * 0.1)
         self.mix = nn.Linear(channels, channels)
         self.score = nn.Linear(channels, 1, bias=False)
@@ -126,8 +128,8 @@ class PitchHead(nn.Module):
 
     def influence(self) -> Tensor:
         """What a chosen key adds to the field of every other, (88, 88 * C)."""
-        near = self.interval[self.distance.clamp(-REACH - 1, REACH) + REACH + 1]
-        near = near * (self.distance.abs() <= REACH).unsqueeze(-1)
+        near = self.interval[self.distance.clamp(-INTERVALS - 1, INTERVALS) + INTERVALS + 1]
+        near = near * (self.distance.abs() <= INTERVALS).unsqueeze(-1)
         return (near + self.interval_class[self.distance % 12]).flatten(start_dim=1)
 
     def forward(

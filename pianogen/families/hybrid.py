@@ -14,47 +14,27 @@ attention's query comes from what the step is given. Playing is in `hybrid_playe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pianogen.choosing import TRAITS
-from pianogen.errors import ConfigError
 from pianogen.families.echo import Echo, Recalled
-from pianogen.families.features import HARMONY, RHYTHM, Features, delayed
+from pianogen.families.features import Features, delayed
 from pianogen.families.head import Decisions, PitchHead, TouchHead
 from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState
 from pianogen.families.notes import Notes, length_classes, loudness
+from pianogen.families.sizes import ALMOST, HARMONY, POSITION, RHYTHM, RHYTHMS, HybridConfig
 from pianogen.families.touches import as_shares, memory_at, reminded, touch
 from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
 
-POSITION = 32  # size of the measure encoding
-RHYTHMS = 32  # steps to the next onset: 0..30, and 31 for more
-ALMOST = 0.999  # of a chance: keeps the hazard of a certain onset finite
 LOSS_WEIGHTS = {"pitch": 1.0, "timing": 0.8, "velocity": 0.5, "duration": 0.5, "rhythm": 0.3}
-
-
-@dataclass(frozen=True)
-class HybridConfig:
-    """Sizes of the network; what a checkpoint's metadata must hold to rebuild it."""
-
-    conv: int = 192
-    onset_branch: int = 64
-    hidden: int = 256  # BiLSTM a direction, decoder LSTM
-    heads: int = 4
-    window: int = 4  # measures the attention reaches back
-    channels: int = 24  # of the within-step head
-    width: int = 25  # of its convolutions, keys
-    touch: int = 192
-    echo: int = 32  # a head of the attention to earlier onsets
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.hidden % self.heads or self.width % 2 == 0 or min(self.conv, self.window) < 1:
-            raise ConfigError("hybrid: hidden must divide by heads, and width be odd")
 
 
 @dataclass(frozen=True)
@@ -122,6 +102,19 @@ class Hybrid(nn.Module):
         self.pitch = PitchHead(size, config.channels, config.width)
         self.echo = Echo(size, config.echo)
         self.touch = TouchHead(size, config.channels, config.touch)
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], device: str
+    ) -> Hybrid:
+        """A checkpoint's configuration and weights as a network on a device, in float32; raises
+        RuntimeError where they do not fit."""
+        network = cls(HybridConfig(**config))
+        tensors = {name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()}
+        network.load_state_dict(
+            {k: w.float() if w.is_floating_point() else w for k, w in tensors.items()}
+        )
+        return network.to(device).eval()
 
     def places(self, steps: int, start: int, count: int) -> Tensor:
         """Where steps start .. start + count - 1 lie in a measure of `steps`: (count, 48)."""

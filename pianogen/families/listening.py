@@ -1,8 +1,7 @@
 """A measure heard: what it leaves for the measures to come.
 
-Two ways to hold what echoes are made of. Where shapes must never change (a graph on CUDA) every
-step of a measure has a place, whether anything began there or not, and the table of its notes is
-filled up; elsewhere only what there is.
+Shapes never change, as a graph on CUDA asks: every step of a measure has a place among what
+echoes are made of, whether anything began there or not, and the table of its notes is filled up.
 """
 
 from __future__ import annotations
@@ -14,15 +13,16 @@ import torch
 from torch import Tensor
 
 from pianogen.families.drafts import Start
-from pianogen.families.echo import REACH, Slots, outer_lines
+from pianogen.families.echo import Slots, outer_lines
 from pianogen.families.features import Features, History, delayed
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.layers import EncoderState, LSTMState, Surroundings
-from pianogen.families.notes import COLUMNS, Notes, filled_up, key_of, mark_places
+from pianogen.families.notes import COLUMNS, Notes, filled_up, mark_places
+from pianogen.families.sizes import key_of
 from pianogen.grid import Measure, Meter
 
 NEVER = 1 << 20  # a time that never comes: nothing is reminded of it
-MOST_NOTES = 512  # of a measure, where shapes are fixed; of more the newest are heard
+MOST_NOTES = 512  # of a measure; of more the newest are heard
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ class Past:
         )
 
 
-def table(measure: Measure, device: torch.device, *, dense: bool) -> Notes:
-    """A measure's notes as a window of one; those beyond the piano an octave or more in."""
+def table(measure: Measure, device: torch.device, fill_to: int = 0) -> Notes:
+    """A measure's notes as a window of one, those beyond the piano an octave or more in; filled
+    up to so many notes, where any are asked for."""
     kept = {(note.onset, -key_of(note.pitch)): note for note in measure.notes}
     rows = [
         (time, -key, kept[time, key].velocity_bin, kept[time, key].duration)
@@ -72,12 +73,12 @@ def table(measure: Measure, device: torch.device, *, dense: bool) -> Notes:
     ]
     columns = torch.tensor(rows, dtype=torch.long).reshape(-1, 4).T
     notes = Notes(1, 1, measure.meter.steps, torch.zeros_like(columns[0]), *columns)
-    notes = filled_up(notes, MOST_NOTES) if dense else notes
+    notes = filled_up(notes, fill_to) if fill_to else notes
     moved = {name: getattr(notes, name).to(device) for name in COLUMNS}
     return replace(notes, **moved)
 
 
-def hear(network: Hybrid, past: Past, notes: Notes, *, dense: bool) -> tuple[Past, Left]:
+def hear(network: Hybrid, past: Past, notes: Notes) -> tuple[Past, Left]:
     """The past once a measure is over, too; one pass of decoder and encoder over its steps."""
     features = Features.of(notes, past.history)
     S = notes.steps
@@ -101,7 +102,7 @@ def hear(network: Hybrid, past: Past, notes: Notes, *, dense: bool) -> tuple[Pas
         memory=torch.cat([past.memory, memory[0]])[1:],
         present=torch.cat([past.present, torch.ones_like(past.present[:1])])[1:],
     )
-    return newer, _left(network, notes, features, state[0], dense=dense)
+    return newer, _left(network, notes, features, state[0])
 
 
 def around(network: Hybrid, past: Past) -> Surroundings:
@@ -109,30 +110,23 @@ def around(network: Hybrid, past: Past) -> Surroundings:
     return network.attention.prepare(past.memory.unsqueeze(0), past.present.unsqueeze(0))
 
 
-def _left(network: Hybrid, notes: Notes, features: Features, state: Tensor, *, dense: bool) -> Left:
+def _left(network: Hybrid, notes: Notes, features: Features, state: Tensor) -> Left:
     onset = features.onset[0]
     begins = onset.any(dim=1)
     time = torch.arange(len(onset), device=onset.device)
-    slot_of, places = notes.time, torch.stack(mark_places(notes))
-    if dense:
-        lines = outer_lines(features.latest[0])
-        slots = network.echo.slots(time.masked_fill(~begins, NEVER), state, onset, lines)
-    else:
-        time = time[begins]
-        lines = outer_lines(features.latest[0, time])
-        slots = network.echo.slots(time, state[time], onset[time], lines)
-        slot_of = (begins.long().cumsum(dim=0) - 1)[slot_of]
-    return Left(slots, slot_of, places)
+    lines = outer_lines(features.latest[0])
+    slots = network.echo.slots(time.masked_fill(~begins, NEVER), state, onset, lines)
+    return Left(slots, notes.time, torch.stack(mark_places(notes)))
 
 
-def nothing_left(network: Hybrid, meter: Meter, *, dense: bool) -> Left:
+def nothing_left(network: Hybrid, meter: Meter) -> Left:
     """What a measure leaves that never was."""
     device, S = network.onset.weight.device, meter.steps
     past = Past.empty(network, meter)
-    notes = table(Measure(meter), device, dense=dense)
+    notes = table(Measure(meter), device, MOST_NOTES)
     features = Features.of(notes, past.history)
     state = torch.zeros(S, network.config.hidden, device=device)
-    return _left(network, notes, features, state, dense=dense)
+    return _left(network, notes, features, state)
 
 
 def start_of(network: Hybrid, past: Past, left: Sequence[Left], steps: int) -> Start:
@@ -151,10 +145,3 @@ def start_of(network: Hybrid, past: Past, left: Sequence[Left], steps: int) -> S
         slot_of=torch.cat([part.slot_of + sum(counts[:i]) for i, part in enumerate(left)]),
         places=torch.cat([part.places for part in left], dim=1),
     )
-
-
-def reach(left: tuple[Left, ...], newest: Left, *, dense: bool, nothing: Left) -> tuple[Left, ...]:
-    """What the last measures left, once one more is over; where shapes are fixed, always of as
-    many measures, `nothing` standing for those that never were."""
-    before = left or ((nothing,) * REACH if dense else ())
-    return (*before, newest)[-REACH:]

@@ -13,13 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pianogen.grid import HIGHEST_KEY, KEYS, LOWEST_KEY, VELOCITY_BINS
+from pianogen.families.sizes import DURATIONS, MARKS
+from pianogen.grid import KEYS, VELOCITY_BINS
 
 COLUMNS = ("window", "time", "key", "velocity", "duration")  # of a table of notes
-MARKS = 64  # a note's velocity bin and length class, one of 32 each
-
-# The lengths the model chooses from, in steps: all up to a half note, then the usual ones.
-DURATIONS = (*range(1, 17), 18, 20, 22, 24, 28, 32, 36, 40, 44, 48, 56, 64, 80, 96, 128, 192)
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,6 @@ def filled_up(notes: Notes, count: int) -> Notes:
         velocity=fit(notes.velocity, 0),
         duration=fit(notes.duration, 1),
     )
-
-
-def key_of(pitch: int) -> int:
-    """The key (0..87) of a pitch (0..127), brought into the piano's range by octaves."""
-    while pitch < LOWEST_KEY:
-        pitch += 12
-    while pitch > HIGHEST_KEY:
-        pitch -= 12
-    return pitch - LOWEST_KEY
 
 
 @cache

@@ -10,13 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pianogen.families.echo import TOUCHING, Recalled
-from pianogen.families.features import MEMORIES, MEMORY_KEYS
-from pianogen.families.notes import MARKS, Notes, length_classes, marked
+from pianogen.families.echo import Recalled
+from pianogen.families.notes import Notes, length_classes, marked
+from pianogen.families.sizes import MARKS, MEMORIES, MEMORY_KEYS, NEAR, TOUCHING
 from pianogen.grid import KEYS, VELOCITY_BINS
-
-LOUDNESS = 7  # numbers a note that velocity and duration read, see `touch`
-NEAR = 7  # semitones either side that count as near a key
 
 
 def touch(level: Tensor, key: Tensor) -> Tensor:
