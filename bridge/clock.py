@@ -18,7 +18,7 @@ from bridge.line import SEED_TICKS, Line, period_of
 from pianogen.grid import PPQN
 
 SPREAD_TICKS, BIAS_TICKS = 96, 12  # memory of the mean |error| (the spread) and of the mean error
-BIAS_S, BIAS_SPREADS, BIAS_GRAINS = 0.0003, 0.75, 0.65  # a mean error of so much: the tempo changes
+BIAS_S, BIAS_SPREADS, BIAS_GRAINS = 0.0003, 0.85, 0.65  # a mean error of so much: the tempo changes
 OUTLIER_S, OUTLIER_SPREADS, OUTLIER_GRAINS = 0.002, 4, 1.3
 OUTLIER_PERIODS = 0.75  # while the jitter is not known yet
 OUTLIERS = 6  # as many of one sign: the tempo has stepped

@@ -21,7 +21,7 @@ UNKNOWN = 1e7
 IN_DOUBT = 0.01  # as if a line through some dozen ticks had given it
 DRIFT = 1e-7  # what each tick adds: a memory of some 140 ticks
 FAST_DRIFT = 3e-5  # of a tempo that changes: a memory of some 30
-CALMING = 0.98  # how much of that is left a tick later
+CALMING = 0.97  # how much of that is left a tick later
 
 
 def period_of(bpm: float) -> float:
