@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -62,7 +63,8 @@ def choose(
 class Shape:
     """What of one measure is compared: sets in the order of `LIKE`, notes (n, 4) of onset, pitch,
     bin and duration, the top line, the pairs of moves in the outer lines, the chords that begin,
-    and how long each pitch class sounds, (12,) of length 1."""
+    how long each pitch class sounds, (12,) of length 1, and what `_means` and `_spreads` say of
+    notes, where there are any."""
 
     sets: tuple[frozenset[tuple[int, int]], ...]
     notes: Floats
@@ -70,6 +72,8 @@ class Shape:
     pairs: tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]
     chords: tuple[frozenset[int], ...]
     harmony: Floats
+    means: Floats | None
+    spreads: Floats | None
 
     @classmethod
     def of(cls, measure: Measure) -> Shape:
@@ -94,13 +98,16 @@ class Shape:
         for onset, pitch, _, duration in rows:
             chords.setdefault(onset, set()).add(pitch)
             harmony[pitch % 12] += min(duration, measure.meter.steps - onset)
+        notes = np.array(rows, dtype=np.float64).reshape(-1, 4)
         return cls(
             sets,
-            np.array(rows, dtype=np.float64).reshape(-1, 4),
+            notes,
             np.array([top[step] for step in steps], dtype=np.float64),
             (pairs[0], pairs[1]),
             tuple(frozenset(chord) for chord in chords.values()),
             harmony / max(float(np.sqrt((harmony**2).sum())), 1.0),
+            _means(notes, len(steps)) if rows else None,
+            _spreads(notes) if rows else None,
         )
 
     @property
@@ -108,33 +115,43 @@ class Shape:
         """Steps on which something begins."""
         return len(self.sets[0])
 
-    def spreads(self) -> Floats:
-        """In the order of the last of `TRAITS`: standard deviations of bins, jumps of bins from
-        note to note of a chord and from top to top, deviations of lengths in octaves and of
-        pitches, entropy of the pitch classes, and the lowest pitch."""
-        onset, pitch, bins, length = self.notes.T
-        jumps, together = np.abs(np.diff(bins)), np.diff(onset) == 0
-        tops = bins[np.r_[True, ~together]]
-        share = np.bincount(pitch.astype(int) % 12, minlength=12) / len(pitch)
-        return np.array(
-            [
-                bins.std(),
-                jumps[together].mean() if together.any() else 0.0,
-                np.abs(np.diff(tops)).mean() if len(tops) > 1 else 0.0,
-                np.log2(length).std(),
-                pitch.std() / 12,
-                -float((share[share > 0] * np.log(share[share > 0])).sum()),
-                pitch.min() / 12,
-            ]
-        )
 
-    def means(self) -> Floats:
-        """Mean pitch, highest, lowest, mean bin, mean length in octaves, notes an onset."""
-        _, pitch, bins, length = self.notes.T
-        chords = len(pitch) / max(self.onsets, 1)
-        return np.array(
-            [pitch.mean(), pitch.max(), pitch.min(), bins.mean(), np.log2(length).mean(), chords]
-        )
+@lru_cache(maxsize=4 * HEARD)
+def _heard(measure: Measure) -> Shape:
+    """The shape of a measure that was heard, and is held against drafts for some time."""
+    return Shape.of(measure)
+
+
+def _spreads(notes: Floats) -> Floats:
+    """In the order of the last of `TRAITS`: standard deviations of bins, jumps of bins from note
+    to note of a chord and from top to top, deviations of lengths in octaves and of pitches,
+    entropy of the pitch classes, and the lowest pitch."""
+    onset, pitch, bins, length = notes.T
+    jumps, together = np.abs(np.diff(bins)), np.diff(onset) == 0
+    tops = bins[np.r_[True, ~together]]
+    share = np.bincount(pitch.astype(int) % 12, minlength=12) / len(pitch)
+    return np.array(
+        [
+            bins.std(),
+            jumps[together].mean() if together.any() else 0.0,
+            np.abs(np.diff(tops)).mean() if len(tops) > 1 else 0.0,
+            np.log2(length).std(),
+            pitch.std() / 12,
+            -float((share[share > 0] * np.log(share[share > 0])).sum()),
+            pitch.min() / 12,
+        ]
+    )
+
+
+def _means(notes: Floats, onsets: int) -> Floats:
+    """Mean pitch, highest, lowest, mean bin, mean length in octaves, notes an onset."""
+    _, pitch, bins, length = notes.T
+    return np.array(
+        [
+            pitch.mean(), pitch.max(), pitch.min(), bins.mean(), np.log2(length).mean(),
+            len(pitch) / max(onsets, 1),
+        ]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +173,7 @@ class Phrase:
     @classmethod
     def of(cls, heard: Sequence[Measure]) -> Phrase:
         """Of all measures heard, of which the last are looked at."""
-        shapes = tuple(Shape.of(measure) for measure in heard[-HEARD:])
+        shapes = tuple(_heard(measure) for measure in heard[-HEARD:])
         sounding = [shape for shape in shapes if len(shape.notes)]
         classes = np.zeros(12)
         for shape in sounding:
@@ -167,8 +184,8 @@ class Phrase:
             shapes,
             surprise,
             float((classes * surprise).sum() / max(classes.sum(), 1.0)),
-            np.mean([s.means() for s in sounding[-LATE:]], axis=0) if sounding else None,
-            np.mean([s.spreads() for s in sounding[-LATE:]], axis=0) if sounding else None,
+            _mean([shape.means for shape in sounding[-LATE:]]),
+            _mean([shape.spreads for shape in sounding[-LATE:]]),
             float(np.mean([len(s.notes) for s in shapes[-LATE:]])) if shapes else 0.0,
             float(np.mean([s.onsets for s in shapes[-LATE:]])) if shapes else 0.0,
             float(np.mean(leaps)) if leaps else 0.0,
@@ -192,10 +209,10 @@ class Phrase:
             return values
         classes = shape.notes[:, 1].astype(int) % 12
         values[2] = float(self.surprise[classes].mean()) - self.usual
-        if self.means is not None:
-            values[7:13] = np.abs(shape.means() - self.means) / (12, 12, 12, 8, 1, 1)
-        if self.spreads is not None:
-            values[35:] = shape.spreads() - self.spreads
+        if self.means is not None and shape.means is not None:
+            values[7:13] = np.abs(shape.means - self.means) / (12, 12, 12, 8, 1, 1)
+        if self.spreads is not None and shape.spreads is not None:
+            values[35:] = shape.spreads - self.spreads
         if shape.onsets > 1:
             values[13] = abs(float(np.abs(np.diff(shape.top)).mean()) - self.leap) / 4
         values[15:30] = self._likeness(shape)
@@ -217,6 +234,11 @@ class Phrase:
         best = [max(row, default=0.0) for row in alike]
         last = [row[-1] if row else 0.0 for row in alike]
         return [*best, *last, *(float(value == 1.0) for value in best)]
+
+
+def _mean(rows: Sequence[Floats | None]) -> Floats | None:
+    there = [row for row in rows if row is not None]
+    return np.mean(there, axis=0) if there else None
 
 
 def _classes(chord: frozenset[int]) -> frozenset[int]:

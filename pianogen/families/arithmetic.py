@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +36,12 @@ def product(x: Floats, weight: Floats) -> Floats:
     out = np.empty((len(x), count, width), np.float32)
     np.matmul(x, weight, out=out.swapaxes(0, 1))
     return out.reshape(len(x), count * width)
+
+
+def parts(x: Floats, sizes: Sequence[int]) -> list[Floats]:
+    """Columns side by side, (N, sum of sizes), as so many views; `np.split` is slow for so few."""
+    ends = list(accumulate(sizes))
+    return [x[:, end - size : end] for size, end in zip(sizes, ends, strict=True)]
 
 
 def gelu(x: Floats) -> Floats:

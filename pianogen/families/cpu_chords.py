@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pianogen.families.arithmetic import Bools, Floats, Ints, gelu
+from pianogen.families.arithmetic import Bools, Floats, Ints, gelu, parts
 from pianogen.families.cpu_echo import Recalled
 from pianogen.families.cpu_hearing import CLASS, OF_CLASS, profile
 from pianogen.families.cpu_weights import BLOCK, Weights
@@ -134,8 +134,9 @@ class Chords:
         """From planes (R, 88, 14), what was recalled, and the states (R, H) with it."""
         weights, R = self._weights, len(planes)
         both = state @ weights.ground + weights.ground_bias
-        film, register, copy, stop, touch = np.split(both, np.cumsum(weights.ground_sizes[:-1]), 1)
-        scale1, shift1, scale2, shift2 = np.split(film[:, None], 4, axis=2)
+        film, register, copy, stop, touch = parts(both, weights.ground_sizes)
+        channels = film.shape[1] // 4
+        scale1, shift1, scale2, shift2 = (x[:, None] for x in parts(film, [channels] * 4))
         rows = self._rows[:R]
         rows[:, self._inside, :PLANES] = planes
         rows[:, self._inside, PLANES:] = recalled.rows.swapaxes(1, 2)
@@ -231,7 +232,7 @@ class Chords:
         weights, wishes = self._weights, self._wishes
         both = ground.touch[at] + weights.touch_of_key[key] + told[0] @ weights.touch_of_field
         both += np.concatenate(told[1:], axis=1) @ weights.touch_of_rest
-        velocity, duration, loud, long = np.split(both, np.cumsum(weights.touch_sizes[:-1]), axis=1)
+        velocity, duration, loud, long = parts(both, weights.touch_sizes)
         recent = self._recent(memory, at, key)
         logits = gelu(velocity) @ weights.velocity + weights.velocity_bias
         logits += np.matmul(loud[:, None], recent[:, :, 0])[:, 0]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pianogen.families.arithmetic import Floats, Ints, product
+from pianogen.families.arithmetic import Floats, Ints, parts, product
 from pianogen.families.cpu_past import Left, Places, marked
 from pianogen.families.cpu_weights import Weights
 from pianogen.families.sizes import FINGERS, HEADS, MARKS, NOWHERE, ROWS, SAME
@@ -78,7 +78,7 @@ class Pool:
         """What drafts `rows` are reminded of in a state (R, H), their lines (R, 2) as they are."""
         M, R, weights = self.onsets, len(rows), self._weights
         asked = product(state, weights.asked) + weights.asked_bias
-        query, key, value = np.split(asked, 3, axis=1)
+        query, key, value = parts(asked, [asked.shape[1] // 3] * 3)
         share = self._shares(step, rows, query.reshape(R, HEADS, -1).swapaxes(0, 1))
         said = (share @ self._value[:, :M]).swapaxes(0, 1).reshape(R, -1)
         brought = np.empty((R, ROWS, KEYS), np.float32)
