@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from bridge.clock import Follower
-from bridge.events import ChannelMessage, Continue, Event, NoteOn, Planned, Start, Stop, Tick
+from bridge.events import ChannelMessage, Continue, Event, NoteOn, Planned, Quit, Start, Stop, Tick
 from bridge.performer import Performer
 from bridge.published import Publication
 from bridge.spread import Spread
@@ -35,15 +35,17 @@ class Reporter:
     def __init__(self, name: str, performer: Performer) -> None:
         self._name = name
         self._performer = performer
-        self._publication = Publication(name)
+        self._publication: Publication | None = Publication(name)
         self._began = self._next = perf_counter()
         self._clock = Jitter()
         self._lateness_ms, self._response_ms = Spread(), Spread()
         self._costs = {"daemon": Cost(), "model": Cost()}
 
     def heard(self, event: Event) -> None:
-        """The clock and the model's answers."""
+        """The clock and the model's answers; the end is told by nothing more being there."""
         self._clock.hear(event)
+        if isinstance(event, Quit):
+            self.close()
         if isinstance(event, Planned) and event.measure is not None:
             # Counted before it was put on the queue: the newest is this one or one just behind it.
             self._response_ms.add(self._performer.figures.response_ms[-1])
@@ -56,13 +58,15 @@ class Reporter:
     def shown(self, status: Status) -> None:
         """Publish, where it is time."""
         now = perf_counter()
-        if now >= self._next:
+        if now >= self._next and self._publication is not None:
             self._next = now + PUBLISH_S
             self._publication.write(self._figures(status, now))
 
     def close(self) -> None:
         """There is no more to say."""
-        self._publication.close()
+        if self._publication is not None:
+            self._publication.close()
+        self._publication = None
 
     def _figures(self, status: Status, now: float) -> dict[str, Any]:
         answered, missed = status.measures_answered, status.measures_missed

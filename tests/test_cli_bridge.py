@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
 from bridge.cli import main
+from bridge.events import NoteOn, Planned, Quit
 from bridge.midi_bytes import CLOCK, START, STOP
 from bridge.perform import read_piece
+from bridge.performer import Performer
 from bridge.presets import load_presets
+from bridge.reporter import Reporter
+from bridge.session import Session
+from bridge.status import Settings
 from pianogen.grid import Meter
 from pianogen.midi_file import TimedNote, Track, read_notes, write_midi
 
@@ -46,6 +53,7 @@ def test_help_imports_next_to_nothing() -> None:
         (["--perform", "nowhere.mid"], "nowhere.mid: there is no such file"),
         (["--demo", "--record", "nowhere/out.mid"], "there is no folder"),
         (["--demo", "--perform", "x.mid"], "choose one"),
+        (["--demo", "--json"], "--json needs --status or --check"),
         (["--perform", "x.mid", "--fast", "--model-factory", "tests.fakes:load_nothing"], "x.mid"),
     ],
 )
@@ -122,3 +130,35 @@ def test_a_file_performed_fast_gives_the_same_bytes_twice(
         assert "notes left sounding: 0" in capsys.readouterr().out
     assert outs[0].read_bytes() == outs[1].read_bytes()
     assert len(read_notes(outs[0])) > 6
+
+
+def test_status_tells_of_a_running_daemon_as_text_and_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    session = Session(load_presets(), Settings())
+    reporter = Reporter("duo", Performer([], SimpleQueue()))
+    reporter.heard(Planned(1.0, 1, None))
+    reporter.sent(NoteOn(1.0, 0, 60, 64), 1.0003)
+    reporter.shown(session.status(1.0))
+    assert main(["--status", "--port", "duo"]) == 0
+    text = capsys.readouterr().out
+    assert "ports 'duo in' and 'duo out'" in text
+    assert "p50 0.30, p99 0.30" in text
+    assert main(["--status", "--port", "duo", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["name"], figures["session"]["mode"]) == ("duo", "stopped")
+    reporter.close()
+    reporter.close()  # whoever ends may have closed it already
+    assert "no daemon with the ports 'duo' is running" in told(capsys, "--status", "--port", "duo")
+
+
+def test_a_daemon_that_ends_is_no_longer_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    reporter = Reporter("duo", Performer([], SimpleQueue()))
+    reporter.shown(Session(load_presets(), Settings()).status(1.0))
+    reporter.heard(Quit(2.0))
+    reporter.shown(Session(load_presets(), Settings()).status(3.0))
+    assert "no daemon" in told(capsys, "--status", "--port", "duo")
