@@ -1,12 +1,13 @@
 """What simpler loops score: the same due notes, in one run, while the model plans without a pause.
 
-    python -m tests.loops [--seconds 6]
+    python -m tests.loops [--seconds 5]
 
 Prints how late notes leave (sent minus due, at ports in memory) by the daemon's own loop, by a
 poll every 5 ms and by sleeping each note's distance from the one before, with the model in a
-process of its own; then by the daemon's loop with the model in a thread beside it; each without
-and with real-time priority. Below, what is left of a clock's jitter by the daemon's follower and
-by simpler ones, in plain arithmetic. Holds no figure to anything.
+process of its own; then by the daemon's loop with the model in a thread beside it, in numpy as it
+plays and through torch as it is trained; each without and with real-time priority. Below, what is
+left of a clock's jitter by the daemon's follower and by simpler ones, in plain arithmetic. Holds
+no figure to anything.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from multiprocessing import Pipe
 from queue import Empty, SimpleQueue
 from statistics import fmean, pstdev
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, TypeAlias
 
 from bridge import model_process
 from bridge.clock import Follower, period_of
@@ -35,6 +36,8 @@ from bridge.events import Action, Ask, Event, ModelReady, NoteOn, Planned, Quit,
 from bridge.memory_ports import MemoryPorts
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
+from pianogen.checkpoint import load
+from pianogen.families.hybrid_player import HybridVoice
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 
@@ -94,7 +97,7 @@ class Stage:
             pass
 
 
-Loop = Callable[[Stage], None]
+Loop: TypeAlias = Callable[[Stage], None]
 
 
 class Score:
@@ -164,16 +167,32 @@ class ThreadPerformer(Performer):
         threading.Thread(target=live, daemon=True).start()
 
 
-LOOPS: tuple[tuple[type[Performer], tuple[tuple[str, Loop], ...]], ...] = (
-    (
-        Performer,
-        (
-            ("the daemon's loop", daemon_loop),
-            ("poll with a sleep of 5 ms", poll_loop),
-            ("sleep by the note's delta", delta_loop),
-        ),
-    ),
-    (ThreadPerformer, (("the daemon's loop, the model in a thread beside it", daemon_loop),)),
+def load_torch(name: str, *, device: str, sha256: str | None) -> HybridVoice:
+    """The checkpoint as it is trained, through torch."""
+    import torch
+
+    from pianogen.families.hybrid import Hybrid
+    from pianogen.families.torch_hybrid import TorchHybrid
+
+    torch.set_num_threads(1)
+    checkpoint = load(name, sha256=sha256)
+    network = Hybrid.of(checkpoint.config, checkpoint.weights, device)
+    return HybridVoice(TorchHybrid(network))
+
+
+Loops: TypeAlias = tuple[tuple[str, Loop], ...]
+
+OWN_PROCESS: Loops = (
+    ("the daemon's loop", daemon_loop),
+    ("poll with a sleep of 5 ms", poll_loop),
+    ("sleep by the note's delta", delta_loop),
+)
+MODEL_BESIDE: Loops = (("the daemon's loop, the model in a thread beside it", daemon_loop),)
+TORCH_BESIDE: Loops = (("the same by torch", daemon_loop),)
+CASES: tuple[tuple[type[Performer], str, Loops], ...] = (
+    (Performer, model_process.DEFAULT_FACTORY, OWN_PROCESS),
+    (ThreadPerformer, model_process.DEFAULT_FACTORY, MODEL_BESIDE),
+    (ThreadPerformer, "tests.loops:load_torch", TORCH_BESIDE),
 )
 
 
@@ -229,10 +248,10 @@ def band(kind: type[Performer], factory: str) -> Iterator[Band]:
         gc.unfreeze()
 
 
-def lateness_rows(seconds: float, factory: str = model_process.DEFAULT_FACTORY) -> list[str]:
+def lateness_rows(seconds: float) -> list[str]:
     """A row of the table for each loop, without and with priority."""
     rows = []
-    for kind, loops in LOOPS:
+    for kind, factory, loops in CASES:
         with band(kind, factory) as playing:
             for name, loop in loops:
                 for is_raised in (False, True):
@@ -249,7 +268,7 @@ def lateness_rows(seconds: float, factory: str = model_process.DEFAULT_FACTORY) 
 
 # What is left of a clock's jitter: each takes the arrivals so far, and tells the next tick.
 
-Guess = Callable[[Sequence[float]], list[float]]
+Guess: TypeAlias = Callable[[Sequence[float]], list[float]]
 
 
 def by_last_interval(arrivals: Sequence[float]) -> list[float]:
@@ -313,7 +332,7 @@ def jitter_rows() -> list[str]:
 def main() -> None:
     """Print both tables, as Markdown."""
     parser = argparse.ArgumentParser(description="What simpler loops score.")
-    parser.add_argument("--seconds", type=float, default=6.0, help="of notes for each row")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of notes for each row")
     seconds = parser.parse_args().seconds
     load = f"load average {os.getloadavg()[0]:.1f}, " if hasattr(os, "getloadavg") else ""
     rows = lateness_rows(seconds)
