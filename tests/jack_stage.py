@@ -94,18 +94,27 @@ def _ask(*command: str, say: str | None = None) -> subprocess.CompletedProcess[s
 
 
 def port(pattern: str) -> str:
-    """The one JACK port that matches; clients that share a name are numbered by JACK."""
-    found = [name for name in _ask("jack_lsp").stdout.splitlines() if re.search(pattern, name)]
-    assert len(found) == 1, f"{pattern}: {found}"
+    """The one JACK port that matches; on a busy machine JACK's tools may fail at first."""
+    found: list[str] = []
+
+    def is_found() -> bool:
+        found[:] = _matching(pattern)
+        return len(found) == 1
+
+    wait_for(f"the port {pattern}", is_found, 10, lambda: f"there are {found}")
     return found[0]
 
 
 def is_there(pattern: str) -> Callable[[], bool]:
-    return lambda: any(re.search(pattern, name) for name in _ask("jack_lsp").stdout.splitlines())
+    return lambda: bool(_matching(pattern))
+
+
+def _matching(pattern: str) -> list[str]:
+    return [name for name in _ask("jack_lsp").stdout.splitlines() if re.search(pattern, name)]
 
 
 def connect(source: str, target: str) -> None:
-    """Connect two ports that are there, and see that they are."""
+    """Connect two ports, and see that they are connected."""
     wires = port(source), port(target)
     told: list[str] = []
 

@@ -4,8 +4,9 @@ JACK's dummy driver keeps time; `jack_midi_clock` is the DAW; this process is th
 hears clock and answer in one stream, so that places are counted in ticks, not in seconds.
 
 Now and then JACK never wakes a client that it has accepted and connected. JackPorts notices and
-begins anew; `jack_midi_clock` and rtmidi do not. So where a rule does not hold, those are asked
-whether they ever were woken, and if not, all is set up again: that is no fault of the daemon's.
+begins anew; `jack_midi_clock` and rtmidi do not. And on a busy machine it loses cycles, with the
+clocks in them, and says so. Neither is the daemon's fault: where a rule does not hold, JACK is
+asked whether it kept its own, and if not, all is set up again, a few times.
 """
 
 from __future__ import annotations
@@ -97,6 +98,10 @@ class Client:
     def ask_for_a_preset_there_is_not(self) -> None:
         self._ports.send(ProgramChange(0.0, 0, NO_PRESET))
 
+    @property
+    def xruns(self) -> int:
+        return self._ports.xruns
+
     def count(self, kind: type[Event]) -> int:
         return sum(isinstance(event, kind) for event in self.heard)
 
@@ -109,7 +114,7 @@ class Client:
 
     def report(self) -> str:
         kinds = Counter(type(event).__name__ for event in self.heard)
-        return f"the performer heard {dict(kinds)}, is at tick {self._tick}"
+        return f"the performer heard {dict(kinds)}, is at tick {self._tick}, {self.xruns} xruns"
 
     def close(self) -> None:
         self._queue.put(Quit(0.0))
@@ -117,12 +122,17 @@ class Client:
         self._ports.close()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stage:
     """All of them, connected; nothing rolls yet."""
 
     client: Client
     daemon: Said
+    xruns_before: int = 0
+
+    def play(self) -> None:
+        self.xruns_before = self.client.xruns
+        transport("locate 0\nplay\nquit\n")
 
     def report(self) -> str:
         return f"{self.client.report()}; the daemon said: {self.daemon.text}"
@@ -130,17 +140,21 @@ class Stage:
     def wait_for_answer(self, notes: int) -> None:
         wait_for("the answer", lambda: self.client.count(NoteOn) >= notes, instead=self.report)
 
-    def never_woken(self) -> str | None:
-        """Which client, of those that cannot notice it themselves, JACK never woke."""
+    def fault_of_jack(self) -> str | None:
+        """What JACK did that no daemon can play on: cycles lost, or a client never woken."""
+        if lost := self.client.xruns - self.xruns_before:
+            return f"JACK lost {lost} cycles"
         if not self.client.count(Tick):
-            return "jack_midi_clock"
+            return "JACK never woke jack_midi_clock"
         if "JACK, to the frame" in self.daemon.text or self.daemon.process.poll() is not None:
             return None
         self.client.ask_for_a_preset_there_is_not()
         if not _comes_true(lambda: f"the number {NO_PRESET}" in self.daemon.text):
-            return "the daemon's input"
+            return "JACK never woke the daemon's input"
         self.daemon.process.send_signal(signal.SIGTERM)  # it takes its leave with controllers
-        return None if _comes_true(lambda: bool(self.client.count(ControlChange))) else "its output"
+        if not _comes_true(lambda: self.client.count(ControlChange) > 0):
+            return "JACK never woke the daemon's output"
+        return None
 
 
 def _comes_true(is_so: Callable[[], bool]) -> bool:
@@ -190,18 +204,19 @@ def staged(folder: Path, driver: str) -> Iterator[Stage]:
 
 
 def hold(rule: Callable[[Stage], None], folder: Path, driver: str) -> None:
-    """The rule holds on a stage whose clients JACK does wake."""
+    """The rule holds, on a JACK that does its part."""
     for attempt in range(ATTEMPTS):
         (place := folder / str(attempt)).mkdir()
         with staged(place, driver) as stage:
             try:
-                return rule(stage)
-            except WaitedInVainError as failure:
-                asleep = stage.never_woken()
-                if asleep is None:
+                rule(stage)
+            except AssertionError as failure:
+                fault = stage.fault_of_jack()
+                if fault is None or attempt == ATTEMPTS - 1:
                     raise
-                print(f"JACK never woke {asleep}; setting up anew. {failure}")
-    pytest.fail(f"in {ATTEMPTS} attempts JACK did not wake every client")
+                print(f"{fault}; setting up anew. {failure}")
+            else:
+                return
 
 
 @pytest.fixture
@@ -213,22 +228,22 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def answers_on_the_line_and_ends_in_silence(stage: Stage) -> None:
     client, daemon = stage.client, stage.daemon
-    transport("locate 0\nplay\nquit\n")
+    stage.play()
     stage.wait_for_answer(3)
     daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.process.wait(20) == 0, daemon.text
-    assert "Traceback" not in daemon.text
+    if daemon.process.wait(20) != 0 or "Traceback" in daemon.text:
+        pytest.fail(f"the daemon ended badly, whatever JACK did: {daemon.text}")
     wait_for("silence", lambda: client.left_sounding() == (), 5, stage.report)
     assert client.first_answer_tick is not None
     into_measure = client.first_answer_tick % MEASURE_TICKS
     distance = min(into_measure, MEASURE_TICKS - into_measure)
     assert client.first_answer_tick >= 2 * MEASURE_TICKS - 2
-    assert distance <= 2, f"the answer began {distance} ticks from a measure line"
+    assert distance <= 2, f"began {into_measure} ticks into a measure; {stage.report()}"
 
 
 def is_silenced_by_stop(stage: Stage) -> None:
     client = stage.client
-    transport("locate 0\nplay\nquit\n")
+    stage.play()
     stage.wait_for_answer(2)
     transport("stop\nquit\n")
     wait_for("the stop", lambda: client.count(Stop) > 0, instead=stage.report)
