@@ -158,9 +158,8 @@ class Chords:
         """The convolution along the keyboard: (R, 88 + margins, in) -> (R, 88, C), no bias."""
         weight = self._weights.along_keys[layer]
         R, size, (draft, key, number) = len(padded), len(weight), padded.strides
-        blocks = np.lib.stride_tricks.as_strided(
-            padded, (R, KEYS // BLOCK, size), (draft, BLOCK * key, number)
-        )
+        shape, strides = (R, KEYS // BLOCK, size), (draft, BLOCK * key, number)
+        blocks: Floats = np.ndarray(shape, np.float32, padded, strides=strides)  # they overlap
         return (blocks.reshape(-1, size) @ weight).reshape(R, KEYS, -1)
 
     # --- note by note ---------------------------------------------------------------------------
