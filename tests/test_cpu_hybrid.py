@@ -146,6 +146,22 @@ assert not [name for name in sys.modules if name.startswith("torch.")]
     run_without_torch(code)
 
 
+def test_auto_is_the_cpu_where_there_is_no_driver_and_torch_is_not_asked() -> None:
+    code = """
+from pianogen import device
+from pianogen.errors import ConfigError
+device._has_driver = lambda: False
+print(device.device_name("auto"))
+try:
+    device.device_name("cuda")
+except ConfigError as error:
+    print(error)
+"""
+    assert run_without_torch(code) == (
+        "cpu\ndevice cuda: no CUDA device can be used here; choose --device cpu\n"
+    )
+
+
 def test_what_needs_torch_says_so_in_one_line() -> None:
     code = """
 from pianogen.cli import main
