@@ -36,7 +36,7 @@ DEFAULT_BPM = 120.0
 
 def run(options: argparse.Namespace) -> int:
     """Do what the options say; returns the exit code. Raises BridgeError, PianogenError."""
-    _check(options)
+    _refuse_nonsense(options)
     with _logging(options.log_level):
         if options.list_ports:
             return _list_ports(options.midi)
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return _serve(options, presets, first)
 
 
-def _check(options: argparse.Namespace) -> None:
+def _refuse_nonsense(options: argparse.Namespace) -> None:
     if options.fast and options.perform is None:
         raise BridgeError("--fast needs --perform FILE.mid")
     if options.one_way and not options.calibrate:
@@ -66,6 +66,8 @@ def _check(options: argparse.Namespace) -> None:
         raise BridgeError("--json needs --status or --check")
     if options.tempi is not None and len(options.tempi) > 1 and not options.check:
         raise BridgeError("--bpm with several tempi needs --check")
+    if options.check and (options.demo or options.perform is not None):
+        raise BridgeError("--check plays by itself: leave out --demo and --perform")
     if options.check and (options.input_name or options.output_name):
         raise BridgeError("--check has ports of its own: leave out --in and --out")
     record = options.record

@@ -54,6 +54,7 @@ def test_help_imports_next_to_nothing() -> None:
         (["--demo", "--record", "nowhere/out.mid"], "there is no folder"),
         (["--demo", "--perform", "x.mid"], "choose one"),
         (["--demo", "--json"], "--json needs --status or --check"),
+        (["--demo", "--check"], "--check plays by itself"),
         (["--perform", "x.mid", "--fast", "--model-factory", "tests.fakes:load_nothing"], "x.mid"),
     ],
 )
