@@ -14,6 +14,7 @@ died has left behind is told by its process and its heartbeat.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -67,7 +68,8 @@ class Publication:
     def close(self) -> None:
         """Take it away."""
         self._map.close()
-        self._path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Windows keeps it while somebody reads; it counts for
+            self._path.unlink(missing_ok=True)  # nothing, once this process is gone
 
 
 def read(name: str, folder: Path | None = None) -> dict[str, Any]:
