@@ -1,6 +1,6 @@
 """The hybrid on a CPU, in numpy alone: small steps, for which a tensor library is too heavy.
 
-Loads in a fraction of a second, and takes a quarter of the time that torch takes here to draw a
+Loads in a fraction of a second, and takes a third of the time that torch takes there to draw a
 measure; the notes are the same. Knows neither torch nor the weights' file.
 """
 
