@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from math import inf
 from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
 from types import FrameType
@@ -46,6 +47,7 @@ AHEAD_S = 0.0005  # what is due is worked out so long before, and then goes out 
 FINE_S = 0.001  # how long before a deadline the wait becomes fine
 NAP_S = 0.0002  # what the fine wait sleeps at a time
 SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so exactly
+ROOM_S = 0.003  # a chore begins only where nothing is due for so long
 TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
 WATCH_S = 0.05  # how often watchers are told the status
 LOOK_S = 1.0  # how often ports and model process are looked after
@@ -112,7 +114,9 @@ class Daemon:
         while not self._is_over:
             due = self._session.next_deadline()
             chore = self._next_watch if self._watchers else self._next_look
-            event = self._wait(chore if due is None else min(due - AHEAD_S, chore))
+            if due is not None and due - max(chore, perf_counter()) < ROOM_S:
+                chore = due + ROOM_S  # it gives way; looked at again when that is done
+            event = self._wait(inf if due is None else due - AHEAD_S, chore)
             now = perf_counter()
             if event is not None:
                 self._handle(event)
@@ -146,16 +150,20 @@ class Daemon:
         for message in self.ledger.releases(perf_counter()):
             self._send(message)
 
-    def _wait(self, until: float) -> Event | None:
-        """The next event, or None at `until`: asleep short of it, then in naps, then awake."""
+    def _wait(self, due: float, chore: float) -> Event | None:
+        """The next event; or None when something is due, to the moment, or a chore, about then.
+
+        Asleep short of what is due, then in naps, then awake.
+        """
         while True:
-            left = until - perf_counter()
+            now = perf_counter()
+            left = due - now
             try:
-                if left > FINE_S:
-                    return self._queue.get(timeout=left - FINE_S)
-                return self._queue.get_nowait()
+                if left <= FINE_S:
+                    return self._queue.get_nowait()
+                return self._queue.get(timeout=max(min(left - FINE_S, chore - now), 0.0))
             except Empty:
-                if left <= 0:
+                if min(left, chore - now) <= 0:
                     return None
                 if left <= FINE_S:
                     sleep(min(max(left - SPIN_S, 0.0), NAP_S))
