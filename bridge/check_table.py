@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bridge.check_figures import Figures
+from bridge.jack_frames import MARGIN_S
 
 LABEL, CELL = 46, 13  # characters
 GOOD, BAD = " ok", " !!"
@@ -60,11 +61,15 @@ def _zero(_setting: Setting, _figures: Figures) -> float:
 
 
 def _late(setting: Setting, _figures: Figures) -> float:
+    if setting.is_exact:
+        return 1000 * MARGIN_S  # handed over sooner, it finds its frame
     return LATE_FIRST_IN_LINE_MS if setting.is_real_time else LATE_MS
 
 
 def _first(setting: Setting, figures: Figures) -> float:
-    return EXACT_MS + _loop(setting, figures) if setting.is_exact else _late(setting, figures)
+    if setting.is_exact:
+        return EXACT_MS + _loop(setting, figures)
+    return _late(setting, figures)
 
 
 def _loop(_setting: Setting, figures: Figures) -> float:

@@ -329,6 +329,13 @@ def test_without_real_time_priority_notes_may_be_later_and_the_advice_is_to_allo
     assert "rtprio" in advice
 
 
+def test_where_notes_go_out_by_frame_they_may_be_handed_over_later_and_must_land_nearer() -> None:
+    assert report({"late_p99_ms": 1.5}, is_exact=True).is_fine
+    assert not report({"late_p99_ms": 2.5}, is_exact=True).is_fine
+    assert not report({"first_p99_ms": 0.2}, is_exact=True).is_fine
+    assert report({"first_p99_ms": 0.2}, is_exact=False).is_fine
+
+
 def test_a_source_that_is_late_itself_comes_first() -> None:
     (_, first, _) = verdict(report({"source_p99_ms": 9.0, "late_p99_ms": 3.0}))
     assert "too busy" in first
