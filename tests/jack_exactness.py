@@ -31,7 +31,7 @@ from bridge.ledger import percentile
 from bridge.port_names import Wanted
 from bridge.ports import Driver, system_ports
 from bridge.priority import ask_for_real_time
-from tests.jack_stage import RATE, connect, is_there, server, wait_for
+from tests.jack_stage import RATE, connect, free_server, is_there, server, wait_for
 
 BAR_MS = 0.05
 _PLAN = """
@@ -153,7 +153,7 @@ def main() -> None:
 
 def tabulate(periods: list[int], notes: int) -> None:
     """Print the table."""
-    os.environ |= {"JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": f"exact-{os.getpid()}"}
+    os.environ |= {"JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": free_server()}
     print("ms from due time and delay; load average", *(f"{load:.1f}" for load in os.getloadavg()))
     print(
         f"{'ports':7} {'frames':>6} {'period':>9} {'p1':>9} {'p50':>9} {'p99':>9} {'worst':>9} "

@@ -20,6 +20,7 @@ MISSING = [tool for tool in TOOLS if shutil.which(tool) is None] + (
     [] if is_installed() else ["JACK-Client"]
 )
 RATE = 48_000
+SERVERS = ("pianogen-tests-1", "pianogen-tests-2", "pianogen-tests-3")  # one for each run at a time
 
 
 class WaitedInVainError(AssertionError):
@@ -80,6 +81,15 @@ def server(name: str, folder: Path, period: int = 256) -> Iterator[None]:
     with running("jackd", "-n", name, priority, *driver, folder=folder) as jackd:
         wait_for("the JACK server", is_there("system:playback_1"), instead=lambda: jackd.text)
         yield
+
+
+def free_server() -> str:
+    """The name of a server that does not run.
+
+    Always of the same few: JACK remembers the names of servers that were killed, eight at most,
+    and forgets one only when it starts again.
+    """
+    return next(name for name in SERVERS if _ask("jack_lsp", "-s", name).returncode != 0)
 
 
 def _may_be_real_time() -> bool:

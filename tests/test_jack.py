@@ -44,6 +44,7 @@ from tests.jack_stage import (
     Said,
     WaitedInVainError,
     connect,
+    free_server,
     is_there,
     running,
     server,
@@ -222,7 +223,7 @@ def hold(rule: Callable[[Stage], None], folder: Path, driver: str) -> None:
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
-    monkeypatch.setenv("JACK_DEFAULT_SERVER", f"pianogen-{os.getpid()}")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", free_server())
     return tmp_path
 
 
