@@ -58,6 +58,9 @@ TELL_S = 15.0  # how often a long check says how far it is
 END_S = 5.0  # the other process must have ended by then
 
 
+WATCH_S = 0.1  # how often the observer is told the status
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
     """What a check found out.
@@ -89,7 +92,7 @@ def check(
     observer = Observer(performer, ports, cast.settings.latency_ms or 0.0)
     director = Director(observer, pieces, tell)
     session = Session(cast.presets, cast.settings)
-    daemon = Daemon(session, ports, performer, queue, watchers=[observer])
+    daemon = Daemon(session, ports, performer, queue, watchers=[observer], watch_s=WATCH_S)
     observer.when_ready = lambda: director.start(
         Route(name, driver, theirs if ports.way == "memory" else None), daemon.stop
     )

@@ -49,7 +49,6 @@ NAP_S = 0.0002  # what the fine wait sleeps at a time
 SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so exactly
 ROOM_S = 0.003  # a chore begins only where nothing is due for so long
 TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
-WATCH_S = 0.05  # how often watchers are told the status
 LOOK_S = 1.0  # how often ports and model process are looked after
 AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
 
@@ -64,11 +63,14 @@ class Watcher(Protocol):
         """A message went out at `now`."""
 
     def shown(self, status: Status) -> None:
-        """The session stands like this, a few times a second."""
+        """The session stands like this, every `watch_s`."""
 
 
 class Daemon:
-    """One session between one pair of ports and one model process."""
+    """One session between one pair of ports and one model process.
+
+    watch_s: how often watchers are told the status, in seconds.
+    """
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Daemon:
         queue: SimpleQueue[Event],
         *,
         watchers: Sequence[Watcher] = (),
+        watch_s: float = LOOK_S,
     ) -> None:
         self.ledger = Ledger()
         self.was_ready = False
@@ -86,6 +89,7 @@ class Daemon:
         self._performer = performer
         self._queue = queue
         self._watchers = watchers
+        self._watch_s = watch_s
         self._is_over = False
         self._has_quit = False
         self._next_watch = self._next_look = 0.0
@@ -113,7 +117,7 @@ class Daemon:
         """Take what comes, wake when it is time, until told to end."""
         while not self._is_over:
             due = self._session.next_deadline()
-            chore = self._next_watch if self._watchers else self._next_look
+            chore = min(self._next_watch, self._next_look)
             if due is not None and due - max(chore, perf_counter()) < ROOM_S:
                 chore = due + ROOM_S  # it gives way; looked at again when that is done
             event = self._wait(inf if due is None else due - AHEAD_S, chore)
@@ -163,7 +167,7 @@ class Daemon:
                     return self._queue.get_nowait()
                 return self._queue.get(timeout=max(min(left - FINE_S, chore - now), 0.0))
             except Empty:
-                if min(left, chore - now) <= 0:
+                if left <= 0 or (left > FINE_S and chore <= now):
                     return None
                 if left <= FINE_S:
                     sleep(min(max(left - SPIN_S, 0.0), NAP_S))
@@ -218,7 +222,7 @@ class Daemon:
         sleep(AFTER_FAULT_S)
 
     def _do_chores(self, now: float) -> None:
-        self._next_watch = now + WATCH_S
+        self._next_watch = now + self._watch_s
         if now >= self._next_look:
             self._next_look = now + LOOK_S
             self._ports.poll()

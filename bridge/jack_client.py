@@ -130,18 +130,22 @@ class JackClient:
             self._has_left = True
             raise self._jack.CallbackExit
         try:
-            cycle = self._cycle(n_frames)
             # What came is read before the output is cleared: JACK may lend one buffer for both.
-            for offset, data in self._input.incoming_midi_events():
-                event = parse(bytes(data), cycle.stamp(offset))
-                if event is not None:
-                    self._queue.put(event)
+            came = [(at, bytes(data)) for at, data in self._input.incoming_midi_events()]
             self._output.clear_buffer()
-            self._outgoing.write(cycle, self._output.write_midi_event)
+            if came or len(self._outgoing):  # most cycles are empty, and should cost nothing
+                self._exchange(self._cycle(n_frames), came)
         except Exception as error:
             self.faults += 1
             self.fault = error
         self.cycles += 1
+
+    def _exchange(self, cycle: Cycle, came: list[tuple[int, bytes]]) -> None:
+        for offset, data in came:
+            event = parse(data, cycle.stamp(offset))
+            if event is not None:
+                self._queue.put(event)
+        self._outgoing.write(cycle, self._output.write_midi_event)
 
     def _cycle(self, n_frames: int) -> Cycle:
         """This cycle on our clock: the frame counter and the clock read at one moment."""

@@ -38,6 +38,7 @@ from bridge.status import Settings, Status
 from pianogen.grid import Measure
 
 SIMULATED_START_S = 1.0
+WATCH_S = 0.05  # how often a display is told the status
 
 E = TypeVar("E")
 
@@ -81,7 +82,7 @@ def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
     performer = cast.performer(queue)
     player = Player(messages, ports.feed, lambda: queue.put(Quit(0.0)))
     cue = _Cue(player)
-    daemon = Daemon(session, ports, performer, queue, watchers=[*watchers, cue])
+    daemon = Daemon(session, ports, performer, queue, watchers=[*watchers, cue], watch_s=WATCH_S)
     try:
         daemon.run()
     finally:
