@@ -42,6 +42,7 @@ class JackClient:
     ) -> None:
         """Make it; raises PortError. `on_gone` is called from a thread of JACK's, with a reason."""
         self.cycles = self.xruns = self.faults = 0
+        self._xruns_known = 0  # those after which note-offs were said again
         self.fault: Exception | None = None
         self._queue = queue
         self._outgoing = outgoing
@@ -133,7 +134,8 @@ class JackClient:
             # What came is read before the output is cleared: JACK may lend one buffer for both.
             came = [(at, bytes(data)) for at, data in self._input.incoming_midi_events()]
             self._output.clear_buffer()
-            if came or len(self._outgoing):  # most cycles are empty, and should cost nothing
+            is_calm = self.xruns == self._xruns_known
+            if came or len(self._outgoing) or not is_calm:  # most cycles are empty: no cost
                 self._exchange(self._cycle(n_frames), came)
         except Exception as error:
             self.faults += 1
@@ -145,6 +147,9 @@ class JackClient:
             event = parse(data, cycle.stamp(offset))
             if event is not None:
                 self._queue.put(event)
+        if self._xruns_known != self.xruns:
+            self._xruns_known = self.xruns
+            self._outgoing.repeat_note_offs(cycle)
         self._outgoing.write(cycle, self._output.write_midi_event)
 
     def _cycle(self, n_frames: int) -> Cycle:

@@ -14,8 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.midi_bytes import NOTE_OFF, NOTE_ON
+
 MARGIN_S = 0.002  # how late a message may be handed over and still find its frame
 LATE_S = 0.00005  # what is missed by less is not late: clocks are read to a frame or two
+AGAIN_S = 0.25  # a note-off is said again where a cycle was lost so soon after it
 _COUNTER = 1 << 32  # JACK's frame counter begins anew here, after a day at 48 kHz
 
 
@@ -56,6 +59,8 @@ class Outgoing:
         self.late_frames = 0  # messages that missed their frame and went as soon as they could
         self._waiting: deque[tuple[float, bytes]] = deque()  # when due, bytes
         self._last_due_s = float("-inf")
+        # Keys let go of and not struck since, by channel and pitch: what was said, and when.
+        self._ended: dict[tuple[int, bytes], tuple[bytes, float]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -74,8 +79,27 @@ class Outgoing:
                 return
             put(max(offset, 0), data)
             self._waiting.popleft()
+            self._remember(data, cycle.start_s)
             self.late_frames += offset < -LATE_S * cycle.rate
+
+    def repeat_note_offs(self, cycle: Cycle) -> None:
+        """Say again, first of all, which keys were let go of lately: a cycle was lost.
+
+        What is written in a cycle that JACK loses is not heard. A note-on that is lost is silence;
+        a note-off that is lost would sound on and on, and said twice it does no harm.
+        """
+        at_once = cycle.start_s - cycle.period_s - MARGIN_S  # its first frame, and not late
+        lately = [data for data, then_s in self._ended.values() if then_s > cycle.start_s - AGAIN_S]
+        self._waiting.extendleft((at_once, data) for data in reversed(lately))
+
+    def _remember(self, data: bytes, now_s: float) -> None:
+        kind, key = data[0] & 0xF0, (data[0] & 0x0F, data[1:2])
+        if kind in (NOTE_ON, NOTE_OFF):
+            self._ended.pop(key, None)
+        if kind == NOTE_OFF:
+            self._ended[key] = data, now_s
 
     def forget(self) -> None:
         """Drop what waits: there is nobody to hear it."""
         self._waiting.clear()
+        self._ended.clear()

@@ -23,8 +23,8 @@ from bridge.events import (
 )
 
 CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
-_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
-_LENGTHS = {_NOTE_OFF: 3, _NOTE_ON: 3, _CONTROL: 3, _PROGRAM: 2}
+NOTE_OFF, NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+_LENGTHS = {NOTE_OFF: 3, NOTE_ON: 3, _CONTROL: 3, _PROGRAM: 2}
 
 
 def parse(data: Sequence[int], time: float) -> MidiEvent | None:
@@ -37,9 +37,9 @@ def parse(data: Sequence[int], time: float) -> MidiEvent | None:
     kind, channel = status & 0xF0, status & 0x0F
     if len(data) < _LENGTHS.get(kind, 4) or any(byte > 127 for byte in data[1:3]):
         return None
-    if kind == _NOTE_ON and data[2] > 0:
+    if kind == NOTE_ON and data[2] > 0:
         return NoteOn(time, channel, data[1], data[2])
-    if kind in (_NOTE_ON, _NOTE_OFF):
+    if kind in (NOTE_ON, NOTE_OFF):
         return NoteOff(time, channel, data[1], data[2])
     if kind == _CONTROL:
         return ControlChange(time, channel, data[1], data[2])
@@ -74,9 +74,9 @@ def encode(message: MidiEvent) -> bytes:
         case SongPosition():
             return bytes((SONG_POSITION, message.sixteenths & 0x7F, message.sixteenths >> 7))
         case NoteOn():
-            return bytes((_NOTE_ON | message.channel, message.pitch, message.velocity))
+            return bytes((NOTE_ON | message.channel, message.pitch, message.velocity))
         case NoteOff():
-            return bytes((_NOTE_OFF | message.channel, message.pitch, message.velocity))
+            return bytes((NOTE_OFF | message.channel, message.pitch, message.velocity))
         case ControlChange():
             return bytes((_CONTROL | message.channel, message.control, message.value))
         case ProgramChange():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +25,7 @@ from bridge.events import (
     OutputLost,
     Tick,
 )
-from bridge.jack_frames import LATE_S, MARGIN_S, Cycle, Outgoing, start_of_cycle
+from bridge.jack_frames import AGAIN_S, LATE_S, MARGIN_S, Cycle, Outgoing, start_of_cycle
 from bridge.jack_ports import JackPorts
 from bridge.midi_bytes import encode
 from bridge.port_names import Wanted
@@ -377,6 +377,32 @@ def test_xruns_are_counted_over_clients(jack: Server) -> None:
     ports.poll()
     jack.clients[1].xrun(0.0)
     assert ports.xruns == 2
+
+
+def test_after_a_lost_cycle_late_note_offs_are_said_again_unless_the_key_was_struck_since(
+    jack: Server,
+) -> None:
+    ports, _ = opened()
+    [client] = jack.clients
+    sent: list[ChannelMessage] = [NoteOn(0.0, 0, pitch, 60) for pitch in (48, 60, 62, 64)]
+    sent += [NoteOff(0.0, 0, 48)]
+    play(jack, ports, sent)
+    jack.sleep(AGAIN_S)
+    play(jack, ports, [NoteOff(0.0, 0, 60), NoteOff(0.0, 0, 62), NoteOn(0.0, 0, 62, 60)])
+    client.outputs[0].said.clear()
+    client.xrun(0.0)
+    jack.cycle()
+    assert client.outputs[0].written == [(0, encode(NoteOff(0.0, 0, 60)))]
+    jack.sleep(AGAIN_S / 2)
+    assert len(client.outputs[0].said) == 1
+    assert ports.late_frames == 0
+
+
+def play(jack: Server, ports: JackPorts, messages: list[ChannelMessage]) -> None:
+    """Sent now, and gone."""
+    for message in messages:
+        ports.send(replace(message, time=jack.now_s))
+    jack.sleep(2 * (jack.n_frames / RATE + MARGIN_S))
 
 
 def test_while_freewheeling_notes_still_go(jack: Server) -> None:
