@@ -19,7 +19,7 @@ from time import sleep
 from tests.jack_duo import MEASURE_TICKS, NAME, Stage, staged
 from tests.jack_stage import free_server
 
-EVERY = 4 * MEASURE_TICKS  # a phrase of two measures, an answer of two
+EVERY = 5 * MEASURE_TICKS  # two measures of phrase, one till it is over, two of answer
 COUNTERS = ("measures_answered", "measures_missed", "measures_stale", "notes_dropped", "late")
 
 
