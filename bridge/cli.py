@@ -77,13 +77,6 @@ def _add_ports(group: argparse._ArgumentGroup) -> None:
         "--channel", type=_number(1, 16), metavar="1..16", help="hear only this channel"
     )
     group.add_argument(
-        "--preset-control",
-        type=_number(0, 119),
-        default=20,
-        metavar="CC",
-        help="the controller whose value chooses a preset (default: 20)",
-    )
-    group.add_argument(
         "--latency-ms",
         type=_fraction(-200, 500),
         metavar="MS",

@@ -212,7 +212,6 @@ def _settings(
         shift_beats=options.shift,
         bpm=_bpm(options) or bpm,
         seed=options.seed,
-        preset_control=options.preset_control,
         channel=options.channel,
         latency_ms=options.latency_ms,
         preset=first.number,

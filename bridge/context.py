@@ -46,6 +46,11 @@ class Context:
         """The machine plays `notes` in `measure`."""
         self._own[measure] = tuple(notes)
 
+    def overtaken(self, measure: int, step: int, notes: Iterable[Note]) -> None:
+        """From `step` of `measure` on the machine plays these notes instead."""
+        before = [note for note in self._own.get(measure, ()) if note.onset < step]
+        self._own[measure] = (*before, *notes)
+
     def cut(self, run: float) -> None:
         """The machine stopped at `run` (ticks): what it did not play was never heard."""
         for measure, notes in self._own.items():

@@ -1,14 +1,16 @@
-"""When a phrase is over and how long its answer is. Measures are numbered by place in the run."""
+"""When a phrase is over, and what a turn of the machine's is. Measures: by place in the run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
-from bridge.presets import Preset
-from pianogen.grid import PPQN
+from bridge.presets import PlayMode, Preset
+from pianogen.grid import PPQN, Measure
 
 CLOSE_ENOUGH = 1e-6  # ticks; what floating point may cost
+
+Because: TypeAlias = Literal["rest", "full", "hand-over", "duet", "mutate", "repeat", "freeze"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,26 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The machine's turn: the measures it answers with, and the phrase they answer."""
+    """The machine's turn: its first measure and the one at whose line it is over.
+
+    end: None where something else will end it. mode: the preset's when it began. phrase: what it
+    answers. script: the measures it plays, round and round; empty where the model is asked.
+    """
 
     first: int
-    length: int
-    phrase: Phrase
-    because: Literal["rest", "full"]
+    end: int | None
+    because: Because
+    mode: PlayMode = "answer"
+    phrase: Phrase | None = None
+    script: tuple[Measure, ...] = ()
 
-    @property
-    def end(self) -> int:
-        """The measure at whose line the performer is listened to again."""
-        return self.first + self.length
+    def has(self, measure: int) -> bool:
+        """Whether `measure` is one of its own."""
+        return self.first <= measure and (self.end is None or measure < self.end)
+
+    def ending(self, line: int) -> Turn:
+        """The same, over at `line` at the latest."""
+        return replace(self, end=line if self.end is None else min(self.end, line))
 
 
 def has_rested(quiet_since: float, at: float, preset: Preset) -> bool:

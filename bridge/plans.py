@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.events import Ask, Planned
 from bridge.lead import Lead
+from bridge.presets import Preset
 from pianogen.grid import Measure, Meter
 
 OPEN = 256  # requests never answered that are remembered
@@ -23,12 +24,32 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """A measure that is ready, and the preset that it is voiced by.
+
+    made_from: the context it was asked with, and its start. begun: what makes it grow old.
+    """
+
+    measure: Measure
+    preset: Preset
+    plan_id: int = 0
+    made_from: tuple[int, tuple[Measure, ...]] | None = None
+    begun: object = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Open:
-    """A request under way: for which measure (None: no longer wanted) and since when."""
+    """A request under way: for which measure (None: no longer wanted) and since when.
+
+    takes_over: behind its line it is wanted still, for what is left of the measure.
+    """
 
     measure: int | None
     asked_at: float
-    begun: object = None
+    ask: Ask
+    preset: Preset
+    begun: object
+    takes_over: bool = False
 
 
 class Plans:
@@ -41,7 +62,7 @@ class Plans:
         self.next_id = 1  # that no request has had
         self.candidates = 0  # how many drafts the newest answer was chosen from
         self._open: dict[int, _Open] = {}
-        self._ready: dict[int, tuple[int, Measure, object]] = {}  # by measure: id, plan, `_begun`
+        self._ready: dict[int, Plan] = {}  # by measure
         self._asked: dict[int, Ask] = {}  # by measure: the newest
         self._known: dict[int, object] = {}  # by measure: `_begun` of all known at the freeze
 
@@ -61,12 +82,14 @@ class Plans:
         self._known[measure] = _begun(ask)
         return _begun(self._asked.get(measure)) != _begun(ask)
 
-    def asked(self, measure: int, ask: Ask, now: float) -> None:
-        """A request for `measure` goes out."""
+    def asked(
+        self, measure: int, ask: Ask, preset: Preset, now: float, *, takes_over: bool = False
+    ) -> None:
+        """A request for `measure` goes out, to be voiced by `preset`."""
         self.tally.asked += 1
         self.next_id = ask.plan_id + 1
         self._asked[measure] = ask
-        self._open[ask.plan_id] = _Open(measure, now, _begun(ask))
+        self._open[ask.plan_id] = _Open(measure, now, ask, preset, _begun(ask), takes_over)
         if len(self._open) > OPEN:
             del self._open[min(self._open)]
 
@@ -85,24 +108,26 @@ class Plans:
         self.candidates = planned.candidates
         if request.measure is None:
             return None
-        if request.measure < next_line:
+        if request.measure < next_line - request.takes_over:
             self.tally.late += 1
             return "an answer came after its measure line and is not played"
         ready = self._ready.get(request.measure)
-        if ready is None or ready[0] < planned.plan_id:
-            self._ready[request.measure] = (planned.plan_id, plan, request.begun)
+        if ready is None or ready.plan_id < planned.plan_id:
+            made_from = request.ask.start, request.ask.context
+            self._ready[request.measure] = Plan(
+                plan, request.preset, planned.plan_id, made_from, request.begun
+            )
         return None
 
-    def ready(self, measure: int) -> Measure | None:
+    def ready(self, measure: int) -> Plan | None:
         """The newest plan for `measure` so far; None where none is ready."""
-        ready = self._ready.get(measure)
-        return None if ready is None else ready[1]
+        return self._ready.get(measure)
 
-    def take(self, measure: int) -> Measure | None:
+    def take(self, measure: int) -> Plan | None:
         """The newest plan for `measure`, which is now played; None where none is ready."""
-        plan, ready = self.ready(measure), self._ready.get(measure)
-        if ready is not None:
-            self.tally.stale += self._known.get(measure, ready[2]) != ready[2]
+        plan = self.ready(measure)
+        if plan is not None and measure in self._known:
+            self.tally.stale += self._known[measure] != plan.begun
         for kept in (self._ready, self._asked, self._known):
             for old in [m for m in kept if m <= measure]:
                 kept.pop(old)
@@ -113,7 +138,7 @@ class Plans:
         self._ready = {}
         self._asked = {}
         self._known = {}
-        self._open = {i: _Open(None, request.asked_at) for i, request in self._open.items()}
+        self._open = {i: replace(request, measure=None) for i, request in self._open.items()}
 
     def lose(self) -> None:
         """The model is gone: what is under way will never be answered."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,6 +18,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from bridge.errors import PresetError
 from pianogen.presets import AUTO, MOST_CANDIDATES, UNHURRIED_CANDIDATES, find_presets
 from pianogen.sampling import Sampling
+
+PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
+Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
 
 DEFAULT_CHECKPOINT = "default"
 _MAX_BYTES = 64 * 1024  # a preset file larger than this is something else
@@ -32,6 +35,10 @@ class Preset(BaseModel):
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
     candidates: how many drafts of a measure are drawn at most, the best of which is played;
     `auto` is as many as are done in time.
+    mode: `answer` (call and response), `continue` (carries on from a hand-over until released),
+    `duet` (plays along, each measure from what both played), `off` (only listens).
+    on_interruption: what it does when the performer plays into its turn: `yield` (listens at
+    once), `finish` (at the next measure line), `overlap` (plays to its end).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +59,8 @@ class Preset(BaseModel):
     high_pitch: int = Field(108, ge=0, le=127)
     candidates: int | Literal["auto"] = AUTO
 
+    mode: PlayMode = "answer"
+    on_interruption: Interruption = "yield"
     listen_measures: int = Field(4, ge=1, le=32)
     rest_beats: float = Field(1.5, gt=0, le=64)
     answer_measures: int | None = Field(None, ge=1, le=64)
@@ -68,6 +77,12 @@ class Preset(BaseModel):
         if value == AUTO or (isinstance(value, int) and 1 <= value <= MOST_CANDIDATES):
             return value
         raise PydanticCustomError("candidates", "must be auto or 1 to {most}", _MOST)
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        """YAML reads `on` and `off` as truth values."""
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
     @property
     def unhurried(self) -> Preset:
@@ -226,6 +241,8 @@ def _in_words(field: str, detail: ErrorDetails) -> str:
             return f"{field} must be at most {context['le']:g}, {given}"
         case "candidates":
             return f"{field} {detail['msg']}, {given}"
+        case "literal_error":
+            return f"{field} must be {context['expected'].replace(chr(39), '')}, {given}"
         case "string_too_short":
             return f"{field} must not be empty"
         case kind if kind.startswith("int"):
@@ -247,7 +264,7 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
         field = "low_pitch" if "low_pitch" in fields.lines else "high_pitch"
         yield fields.say(f"low_pitch must not be above high_pitch, is {low} above {high}", field)
     for field, value in values.items():
-        if isinstance(value, bool) and field in Preset.model_fields and field not in _TEXTS:
+        if isinstance(value, bool) and field in Preset.model_fields and field not in _WORDS:
             yield fields.say(f"{field} must be a number, is {str(value).lower()}", field)
     checkpoint = values.get("checkpoint", DEFAULT_CHECKPOINT)
     if isinstance(checkpoint, str) and checkpoint != DEFAULT_CHECKPOINT:
@@ -256,7 +273,7 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
             yield fields.say(f"there is no checkpoint {_shown(found)}", "checkpoint")
 
 
-_TEXTS = ("name", "description", "checkpoint", "sha256")
+_WORDS = ("name", "description", "checkpoint", "sha256", "mode")
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:

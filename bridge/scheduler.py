@@ -93,6 +93,10 @@ class Scheduler:
         self._booked = []
         return [self._stop(booking, now) for booking in list(self._sounding.values())]
 
+    def drop_from(self, start: float) -> None:
+        """Others come in the place of what is booked to begin at `start` or later."""
+        self._booked = [booking for booking in self._booked if booking.start < start]
+
     def panic(self, now: float, channel: int) -> list[ChannelMessage]:
         """Release, then pedal up, all sound off, all notes off on every channel in use."""
         channels = sorted({channel, *(used for used, _ in self._sounding)})

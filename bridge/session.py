@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
+from bridge.control_map import ControlMap
 from bridge.controls import Controls
 from bridge.events import (
     Action,
@@ -60,6 +61,7 @@ class Session:
         self._settings = settings
         self._out = Outbox()
         self._controls = Controls(presets, settings.preset)
+        self._control_map = ControlMap(settings.bindings)
         self._hearing = Hearing(settings.meter)
         self._transport = Transport(
             settings.meter,
@@ -104,6 +106,7 @@ class Session:
             measure=measure,
             step=step,
             preset=self._controls.preset.name,
+            play_mode=self._controls.preset.mode,
             sounding=turns.scheduler.sounding,
             is_model_ready=turns.is_model_ready,
             notes_heard=self._notes_heard,
@@ -206,6 +209,9 @@ class Session:
     def _take_in_message(self, event: ChannelMessage) -> None:
         if isinstance(event, ControlChange) and event.control in (ALL_SOUND_OFF, ALL_NOTES_OFF):
             self._panic(event)
+        elif self._control_map.hears(event, self._settings.channel):
+            for gesture in self._control_map.read(event, self._settings.channel):
+                self._turns.do(gesture, self._now)
         elif self._settings.channel in (None, event.channel + 1):
             self._take_in_playing(event)
 
@@ -219,7 +225,7 @@ class Session:
             case ControlChange():
                 self._control(event)
             case ProgramChange():
-                self._turns.choose_preset(event.program, self._now)
+                pass
             case _:
                 assert_never(event)
 
@@ -267,8 +273,6 @@ class Session:
         if event.control == SUSTAIN:
             run, is_down = self._run_of(event.time), event.value >= PEDAL_DOWN
             self._hearing.pedal(channel=event.channel, is_down=is_down, run=run)
-        elif event.control == self._settings.preset_control:
-            self._turns.choose_preset(event.value, self._now)
 
     def _panic(self, event: ControlChange) -> None:
         """End what sounds and the machine's turn; the performer's phrase and the context stay.
@@ -277,7 +281,7 @@ class Session:
         nothing is sent.
         """
         self._hearing.silence(channel=event.channel, run=self._run_of(event.time))
-        self._turns.fall_silent(self._now)
+        self._turns.panic(self._now)
 
     def _quit(self) -> None:
         panic = self._turns.scheduler.panic(self._now, self._controls.preset.channel - 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from bridge.control_map import DEFAULT_BINDINGS, Binding
+from bridge.presets import PlayMode
 from bridge.transport import Source
 from pianogen.grid import Meter
 
@@ -16,7 +18,7 @@ class Settings:
     """What a session is told at its start.
 
     shift_beats: how many quarter notes later than the song position says the measure lines are.
-    bpm: tempo of the internal clock, 20..400. preset_control: the CC that chooses presets.
+    bpm: tempo of the internal clock, 20..400. bindings: what moves which control.
     channel: the only input channel heard, 1..16 as players count; None hears all.
     clock_wait_s: how long no MIDI clock must have come before the internal clock takes over.
     latency_ms: overrides the presets'. preset: the number of the first; None takes the first one.
@@ -26,7 +28,7 @@ class Settings:
     shift_beats: float = 0.0
     bpm: float = 120.0
     seed: int = 0
-    preset_control: int = 20
+    bindings: tuple[Binding, ...] = DEFAULT_BINDINGS
     channel: int | None = None
     clock_wait_s: float = 2.0
     latency_ms: float | None = None
@@ -37,6 +39,7 @@ class Settings:
 class Status:
     """A session at one moment.
 
+    mode: what it does now; play_mode: what the preset in force has it do.
     measure: the song's, from 1; step: in it, from 0; both None while nothing rolls.
     sounding: the machine's pitches, as sent. notes_dropped: planned, never begun, for any reason;
     `late` of them because their time had passed. plan_lead_ms: how long before the freeze a plan
@@ -53,6 +56,7 @@ class Status:
     measure: int | None
     step: int | None
     preset: str
+    play_mode: PlayMode
     sounding: tuple[int, ...]
     is_model_ready: bool
     notes_heard: int

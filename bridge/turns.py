@@ -12,7 +12,8 @@ Each measure line is reached in four stages, each with its time:
 
 Where notes are sent early by a latency, all come earlier by as much. A plan is renewed only where
 what it was made from has changed; at the freeze only where notes have begun since, and one draft
-is done by the line.
+is done by the line. Another preset is asked for at once, and where its plan comes after the line
+all the same, it takes over from the step that comes next: a note is never half of two presets.
 Whatever is asked is wanted by the stage that comes next, when the model may be asked again: a
 first plan by the time of `plan`, one renewed there by the freeze, one renewed there by the line;
 and what is asked behind a line, inside an answer, by the next `plan`. The model draws as many
@@ -23,28 +24,51 @@ session.py translates.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
 
 from bridge.candidates import LONGEST_S
-from bridge.context import Context
+from bridge.context import CONTEXT_MEASURES, Context
 from bridge.controls import Controls
 from bridge.events import Ask, Planned
-from bridge.measure import Hearing
+from bridge.gestures import (
+    ChoosePreset,
+    Freeze,
+    Gesture,
+    HandOver,
+    Mutate,
+    Panic,
+    Repeat,
+    SetValue,
+    StepPreset,
+)
+from bridge.measure import Hearing, step_of
 from bridge.outbox import Outbox
-from bridge.phrase import Phrase, Turn, has_rested
-from bridge.plans import Plans
+from bridge.phrase import Phrase, Turn
+from bridge.plans import Plan, Plans
 from bridge.presets import Preset
+from bridge.roles import LastAnswer, Rest, Roles
 from bridge.scheduler import Booking, Scheduler
 from bridge.status import Mode, Settings
 from bridge.transport import HALF_STEP, Transport
 from bridge.voice import bookings
-from pianogen.grid import Measure
+from pianogen.grid import PPQN, TICKS_PER_STEP, Measure
 
 DRAFTS = 8  # the lead is long enough for so many, where the preset wants as many
 AFTER_LINE_S = 0.002  # the next request is made when what is due on the line has gone out
 
 Stage: TypeAlias = Literal["ask", "draft", "plan", "freeze", "line"]
 Due: TypeAlias = tuple[float, Callable[[float], None]]  # when, and what to call with the time now
+
+
+@dataclass(frozen=True, slots=True)
+class _Voiced:
+    """A plan's notes as they are to be sent."""
+
+    plan: Plan
+    measure: int
+    latency_s: float
+    notes: list[Booking]
 
 
 class Turns:
@@ -72,12 +96,13 @@ class Turns:
         self._hearing = hearing
         self._out = outbox
         self._context = Context(settings.meter, hearing)
+        self._roles = Roles(settings.meter)
         self._phrase: Phrase | None = None
         self._turn: Turn | None = None
         self._line = 0  # the measure whose line is next, while there is something to do at it
         self._stage: Stage = "draft"
         self._asks_at = 0.0
-        self._prepared: tuple[tuple[Measure, int, Preset, float] | None, list[Booking]] = (None, [])
+        self._prepared: _Voiced | None = None
         self._answers = 0  # measures answered so far, rests too: what seeds differ by
         self._has_told_of_model = False
 
@@ -95,7 +120,7 @@ class Turns:
     @property
     def has_work(self) -> bool:
         """Whether there is something to do at the next measure line."""
-        is_waiting = self._turn is None and self._phrase is None
+        is_waiting = self._turn is None and self._phrase is None and not self._roles.is_pending
         return not is_waiting or self._controls.is_changing
 
     def due(self) -> list[Due]:
@@ -114,7 +139,7 @@ class Turns:
     @property
     def _is_ours(self) -> bool:
         """Whether the measure at the next line is one the machine answers with."""
-        return self._turn is not None and self._line < self._turn.end
+        return self._turn is not None and self._turn.has(self._line)
 
     def _latency_s(self, preset: Preset) -> float:
         own = self._settings.latency_ms
@@ -125,6 +150,14 @@ class Turns:
         """When the next line's notes must be booked: on the line, or early by the latency."""
         line = self._transport.time_of(self._line * self._ticks)
         return line - max(0.0, self._latency_s(self._controls.coming))
+
+    def _run_at(self, time: float) -> float:
+        return self._transport.run_at(time)
+
+    @property
+    def _frozen(self) -> float:
+        """Where on the run the freeze is."""
+        return self._run_at(self._freeze)
 
     @property
     def _freeze(self) -> float:
@@ -163,9 +196,10 @@ class Turns:
     def _reach_stage(self, now: float) -> None:
         match self._stage:
             case "ask":
-                self._stage = "plan" if self._is_ours else "draft"
-                if self._is_ours:
-                    self._ask(now)
+                self._stage = "draft"
+                if self._turn is not None and self._is_ours:
+                    self._stage = "plan"
+                    self._ask(self._turn, now)
             case "draft":
                 self._stage = "plan"
                 if self._hearing.quiet_since(run := self._transport.run_at(now)) < run:
@@ -184,88 +218,142 @@ class Turns:
 
     def _plan_early(self, now: float) -> None:
         """Ask for a plan where an answer goes on or may begin at the line."""
-        if self._is_ours:
-            self._ask(now)
-        phrase, preset = self._phrase, self._controls.coming
-        if phrase is None or not self.is_model_ready:
-            return
-        quiet = self._hearing.quiet_since(self._transport.run_at(now))
-        frozen = self._transport.run_at(self._freeze)
-        if phrase.is_full(self._line, preset) or has_rested(quiet, frozen, preset):
-            self._ask(now)
+        turn = self._turn_at_line(Rest(self._hearing.quiet_since(self._run_at(now)), self._frozen))
+        if turn is not None and self.is_model_ready:
+            self._ask(turn, now)
 
     def _settle(self, now: float) -> None:
         """The freeze: who plays from the line on; a plan is renewed where it has grown old."""
-        if self._turn is None and self._phrase is not None:
-            self._settle_phrase(self._phrase)
-        if not self._is_ours:
+        turn = self._turn_at_line(Rest(self._hearing.quiet_since(self._frozen), self._frozen))
+        if turn is not None and turn is not self._turn and not self._may_begin(turn):
+            turn = None
+        self._settle_turn(turn)
+        if turn is None or turn.script:
             return
-        ask = self._request(now)
+        ask = self._request(turn, self._line, now)
         is_old = self.plans.freeze(self._line, ask)
         fits = self.plans.lead.fits(self._crossing - now)
         if is_old and (fits or not self.plans.are_expected(self._line)):
             self._ask_anew(ask, now)
 
-    def _settle_phrase(self, phrase: Phrase) -> None:
-        preset, frozen = self._controls.coming, self._transport.run_at(self._freeze)
-        rested = has_rested(self._hearing.quiet_since(frozen), frozen, preset)
-        if not rested and not phrase.is_full(self._line, preset):
-            return
+    def _turn_at_line(self, rest: Rest) -> Turn | None:
+        """Whose the measure at the next line is, as things stand: a turn under way or a new one."""
+        turn, preset = self._turn, self._controls.coming
+        if turn is not None and turn.has(self._line) and self._roles.goes_on(turn, preset, rest):
+            return turn
+        return self._roles.beginning(self._line, preset, self._phrase, rest)
+
+    def _may_begin(self, turn: Turn) -> bool:
+        if self.is_model_ready or turn.script:
+            return True
+        self._tell_of_model("the model is not ready: only listening")
         self._phrase = None
-        if not self.is_model_ready:
-            self._tell_of_model("the model is not ready: only listening")
+        return False
+
+    def _settle_turn(self, turn: Turn | None) -> None:
+        if turn is self._turn:
             return
-        length = phrase.answer_length(preset)
-        self._turn = Turn(self._line, length, phrase, "rest" if rested else "full")
+        if turn is None:
+            if self._turn is not None:
+                self._turn = self._turn.ending(self._line)
+            return
+        if self._turn is not None:
+            self.ended_at = self._line * self._ticks
+        self._turn = turn
+        self._roles.begin(turn)
+        self._phrase = None
 
     def _cross_line(self, now: float) -> None:
         self.switch_preset()
-        measure = self._line
-        is_ours = self._is_ours
+        measure, turn = self._line, self._turn
         self._line += 1
         self._stage = "draft"
-        if is_ours:
-            self._play(measure)
-        elif self._turn is not None:
+        if turn is not None and turn.has(measure):
+            self._play(turn, measure)
+        elif turn is not None:
             self._end_turn(measure * self._ticks)
         if self._is_ours:
             self._stage, self._asks_at = "ask", now + AFTER_LINE_S
 
-    def _play(self, measure: int) -> None:
-        """Book the newest plan for the measure that begins now; none is a rest."""
+    def _play(self, turn: Turn, measure: int) -> None:
+        """Book what is to be played in the measure that begins now; without a plan, a rest."""
+        if turn.script:
+            script = turn.script[(measure - turn.first) % len(turn.script)]
+            self._book(Plan(script, self._controls.preset), measure)
+            return
         self._answers += 1
         plan = self.plans.take(measure)
+        self._keep(turn, measure, plan)
         if plan is None:
             self.measures_missed += 1
             self._out.note("warning", "no plan was ready at the measure line: a measure of rest")
             return
         self.measures_answered += 1
-        self._context.answered(measure, plan.notes)
-        self.scheduler.book(self._voiced(plan, measure, self._controls.preset))
+        self._book(plan, measure)
 
-    def _voiced(self, plan: Measure, measure: int, preset: Preset) -> list[Booking]:
+    def _book(self, plan: Plan, measure: int) -> None:
+        self._context.answered(measure, plan.measure.notes)
+        self.scheduler.max_polyphony = plan.preset.max_polyphony
+        self.scheduler.book(self._voiced(plan, measure))
+
+    def _keep(self, turn: Turn, measure: int, plan: Plan | None) -> None:
+        """The answer so far, and what it was made from, for whoever asks for it again."""
+        last = self._roles.last
+        if measure == turn.first:
+            made_from = None if plan is None else plan.made_from
+            last = self._roles.last = LastAnswer([], turn.end is None, made_from)
+        last.add(Measure(self._settings.meter) if plan is None else plan.measure)
+
+    def _voiced(self, plan: Plan, measure: int) -> list[Booking]:
         """A plan's notes as they are to be sent; made when it arrives, so that it is at the line
         a look-up."""
-        latency_s = self._latency_s(preset)
-        key = plan, measure, preset, latency_s
-        if self._prepared[0] != key:
-            notes = bookings(plan, measure * self._ticks, preset, latency_s)
-            self._prepared = key, notes
-        return self._prepared[1]
+        latency_s, made = self._latency_s(plan.preset), self._prepared
+        if made is None or made.plan is not plan or made.latency_s != latency_s:
+            notes = bookings(plan.measure, measure * self._ticks, plan.preset, latency_s)
+            made = self._prepared = _Voiced(plan, measure, latency_s, notes)
+        return made.notes
 
-    def _ask(self, now: float) -> None:
+    def _take_over(self, measure: int, now: float) -> None:
+        """What is left of the measure is played by a plan for it that came after its line."""
+        plan = self.plans.take(measure)
+        if plan is None or self._turn is None or not self._turn.has(measure):
+            return
+        first = step_of(self._run_at(now)) + 1 - measure * self._settings.meter.steps
+        begins = measure * self._ticks + first * TICKS_PER_STEP
+        self.scheduler.drop_from(begins)
+        self.scheduler.max_polyphony = plan.preset.max_polyphony
+        self.scheduler.book(b for b in self._voiced(plan, measure) if b.start >= begins)
+        kept = [note for note in plan.measure.notes if note.onset >= first]
+        self._context.overtaken(measure, first, kept)
+        if self._roles.last.measures:
+            self._roles.last.measures[-1] = plan.measure
+
+    def _ask(self, turn: Turn, now: float) -> None:
         """Ask for the measure at the next line, unless the same has been asked already."""
-        self._ask_anew(self._request(now), now)
+        if not turn.script:
+            ask = self._request(turn, self._line, now)
+            if self.plans.is_news(self._line, ask):
+                self._ask_anew(ask, now)
 
     def _ask_anew(self, ask: Ask, now: float) -> None:
-        if self.plans.is_news(self._line, ask):
-            self.plans.asked(self._line, ask, now)
-            self._out.add(ask)
+        self.plans.asked(self._line, ask, self._controls.coming, now)
+        self._out.add(ask)
 
-    def _request(self, now: float) -> Ask:
-        """What would be asked now for the measure at the next line."""
+    def _ask_at_once(self, turn: Turn, measure: int, now: float) -> None:
+        """Ask for a measure that another preset is to play, though it may have begun."""
+        if turn.script or not self.is_model_ready:
+            return
+        ask = self._request(turn, measure, now)
+        wanted_by = max(ask.wanted_by, now) if measure == self._line else now
+        beat_s = PPQN * self._transport.period
+        ask = replace(ask, wanted_by=wanted_by, deadline=max(self._crossing, now) + beat_s)
+        self.plans.asked(measure, ask, self._controls.coming, now, takes_over=True)
+        self._out.add(ask)
+
+    def _request(self, turn: Turn, measure: int, now: float) -> Ask:
+        """What would be asked now for a measure of a turn."""
         preset = self._controls.coming
-        start, context = self._context.before(self._line, self._transport.run_at(now))
+        start, context = self._made_from(turn, measure, now)
         return Ask(
             plan_id=self.plans.next_id,
             checkpoint=preset.checkpoint,
@@ -277,6 +365,17 @@ class Turns:
             deadline=self._crossing,
             wanted_by=self._next_stage(now),
         )
+
+    def _made_from(self, turn: Turn, measure: int, now: float) -> tuple[int, tuple[Measure, ...]]:
+        """What a measure is made from: all that was heard; for another answer to the same, that."""
+        last = self._roles.last
+        if turn.because != "mutate" or last.made_from is None:
+            return self._context.before(measure, self._run_at(now))
+        start, heard = last.made_from
+        if measure > turn.first:
+            heard += tuple(last.measures)
+        surplus = max(0, len(heard) - CONTEXT_MEASURES)
+        return start + surplus, heard[surplus:]
 
     def _next_stage(self, now: float) -> float:
         """When the model may be asked again, before the line or on it."""
@@ -291,42 +390,116 @@ class Turns:
     # What others bring.
 
     def hear(self, measure: int, now: float) -> None:
-        """The performer has played a note in `measure`: it is their turn."""
+        """The performer has played a note in `measure`."""
         self._aim(now)
         turn, phrase = self._turn, self._phrase
-        if turn is not None:
-            was_rest_too_short = not self._is_answering and turn.because == "rest"
-            phrase = turn.phrase if was_rest_too_short else None
-        self.fall_silent(now)
-        if phrase is None:
-            self._context.begin_phrase(measure)
-            self._phrase = Phrase(measure, measure)
+        if turn is not None and self._stays(turn):
+            if self._is_answering and self._controls.preset.on_interruption == "finish":
+                self._finish(turn)
         else:
+            if turn is not None:
+                was_rest_too_short = not self._is_answering and turn.because == "rest"
+                phrase = turn.phrase if was_rest_too_short else None
+                self._roles.is_handed = False
+            self.fall_silent(now)
+        if phrase is not None or self._turn is not None:
             self._context.reach(measure)
-            self._phrase = phrase.reaching(measure)
+        else:
+            self._context.begin_phrase(measure)
+        self._phrase = Phrase(measure, measure) if phrase is None else phrase.reaching(measure)
+
+    def _stays(self, turn: Turn) -> bool:
+        """Whether the machine plays on while the performer plays."""
+        if turn.because in ("duet", "freeze"):
+            return True
+        if self._is_answering:
+            return self._controls.preset.on_interruption != "yield"
+        return turn.because not in ("rest", "full")  # it was asked for, and is about to begin
+
+    def _finish(self, turn: Turn) -> None:
+        if turn.because not in ("duet", "freeze"):
+            self._turn = turn.ending(self._line)
+            self._roles.is_handed = False
 
     def receive(self, planned: Planned) -> None:
         """The model has answered a request."""
         if (trouble := self.plans.receive(planned, self._line)) is not None:
             self._out.note("warning", trouble)
         if (plan := self.plans.ready(self._line)) is not None:
-            self._voiced(plan, self._line, self._controls.coming)
+            self._voiced(plan, self._line)
+        if self._is_answering and self.plans.ready(self._line - 1) is not None:
+            self._take_over(self._line - 1, planned.time)
 
-    def choose_preset(self, number: int, now: float) -> None:
-        """Another preset from the next measure line on; while nothing rolls, at once."""
+    def do(self, gesture: Gesture, now: float) -> None:
+        """The player asks for something by a control: in force from the next line on.
+
+        While nothing rolls, another preset and other values are in force at once.
+        """
         self._aim(now)
+        was_coming = self._controls.coming
+        match gesture:
+            case SetValue():
+                self._controls.set_value(gesture.field, gesture.value)
+            case ChoosePreset():
+                self._choose(gesture.number)
+            case StepPreset():
+                self._controls.step(gesture.by)
+            case HandOver():
+                self._hand_over(gesture.is_on, now)
+            case Mutate():
+                self._roles.once = "mutate"
+            case Repeat():
+                self._roles.once = "repeat"
+            case Freeze():
+                self._roles.is_frozen = gesture.is_on
+            case Panic():
+                self.panic(now)
+                self._out.send(self.scheduler.panic(now, self._controls.preset.channel - 1))
+            case _:
+                assert_never(gesture)
+        coming = self._controls.coming
+        if coming.mode != was_coming.mode and self._phrase is not None:
+            self._phrase = Phrase(self._phrase.last, self._phrase.last)  # the new mode's begins
+        if not self._transport.is_running:
+            self.switch_preset()
+        else:
+            self._reconsider(coming.number != was_coming.number, now)
+
+    def _choose(self, number: int) -> None:
         if not self._controls.choose(number):
             self._out.note("warning", f"no preset has the number {number}: nothing changes")
-        elif not self._transport.is_running:
+
+    def _hand_over(self, is_on: bool, now: float) -> None:
+        if is_on:
+            self._roles.is_handed = True
+        elif self._controls.coming.mode == "continue":
+            self._roles.is_handed = False
+            is_yielding = self._controls.preset.on_interruption == "yield"
+            if is_yielding and self._turn is not None and self._turn.mode == "continue":
+                self.fall_silent(now)
+
+    def _reconsider(self, is_other_preset: bool, now: float) -> None:
+        """What was asked for changes the measure to come; another preset even one just begun."""
+        into_measure = self._run_at(now) - (self._line - 1) * self._ticks
+        if is_other_preset and self._is_answering and 0 <= into_measure < HALF_STEP:
             self.switch_preset()
-        elif self._is_ours:
-            self._ask(now)
+            self._ask_again(self._line - 1, now)
+        elif self._stage == "line":
+            self._settle(now)
+            if is_other_preset:
+                self._ask_again(self._line, now)
+        elif is_other_preset and self._is_ours:
+            self._ask_again(self._line, now)
+
+    def _ask_again(self, measure: int, now: float) -> None:
+        if self._turn is not None and self._turn.has(measure):
+            self._ask_at_once(self._turn, measure, now)
 
     def switch_preset(self) -> None:
-        """Put the chosen preset in force."""
-        if self._controls.switch():
-            self.scheduler.max_polyphony = self._controls.preset.max_polyphony
-            self._out.note("info", f"preset {self._controls.preset.name!r}")
+        """Put what comes in force."""
+        preset = self._controls.switch()
+        if preset is not None:
+            self._out.note("info", f"preset {preset.name!r}")
 
     def find_model(self, response_s: float) -> None:
         """The model answers from now on, as fast as that, so far as is known."""
@@ -350,6 +523,13 @@ class Turns:
             self.plans.drop()
         self._out.send(self.scheduler.release(now))
 
+    def panic(self, now: float) -> None:
+        """Silence: what sounds is released, what was asked for forgotten; the phrase stays."""
+        self.fall_silent(now)
+        self._roles.forget()
+        if self._controls.coming.mode != "answer":
+            self._phrase = None
+
     def halt(self, now: float) -> None:
         """The run is interrupted: silence, and the phrase is forgotten; what was heard stays.
 
@@ -359,6 +539,7 @@ class Turns:
         self._context.cut(self._transport.left_at)
         self.plans.drop()
         self._turn = self._phrase = None
+        self._roles.forget()
         self.switch_preset()
 
     def _aim(self, now: float) -> None:
@@ -372,7 +553,7 @@ class Turns:
         self.ended_at = run
 
     def _tell_of_lead(self) -> None:
-        if self._phrase is None or not self.is_model_ready:
+        if not self.is_model_ready:
             return
         left_s = self._crossing - self._freeze
         text = self.plans.lead.news(self._drafts, left_s, self._transport.tempo)

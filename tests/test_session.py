@@ -300,7 +300,7 @@ def test_a_slow_model_is_asked_earlier_the_next_time() -> None:
 def test_what_more_drafts_took_makes_no_time_for_more() -> None:
     ((_, ask), *_) = perform(clock(16) + play("| c4 d4 - - |")).asks
     plans = Plans(Meter())
-    plans.asked(1, ask, now=10.0)
+    plans.asked(1, ask, preset(), now=10.0)
     plans.receive(Planned(10.5, ask.plan_id, FOUR, candidates=20, spare_s=0.4), next_line=1)
     assert plans.candidates == 20
     assert plans.lead.one_s == pytest.approx(SAFETY * 0.1)

@@ -1,0 +1,345 @@
+"""Who plays when, in every mode, and what a control changes: places are beats; 4 a measure.
+
+The machine's measure is, unless told otherwise, four quarter notes: 84 86 88 89.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bridge.events import Ask, ControlChange, Event, NoteOff, NoteOn, ProgramChange, Stop
+from pianogen.grid import TICKS_PER_STEP, Measure
+from tests import stage
+from tests.stage import BEGIN, Performance, measure, play, preset, seconds
+
+HAND_OVER, MODE, MUTATE, REPEAT, FREEZE, PANIC, TEMPERATURE = 22, 21, 105, 106, 107, 109, 23
+ANSWER, CONTINUE, DUET, OFF = 0, 40, 80, 127
+ALL_ALONG = "| c4 d4 e4 f4 " * 6 + "|"
+ONE = "| c4 d4 - - |"
+
+
+def clock(beats: float, begin: float = BEGIN) -> list[Event]:
+    """From Start to Stop, just before that beat."""
+    return stage.clock(beats - 0.25, begin=begin, stops=True)
+
+
+def perform(events: list[Event], **settings: Any) -> Performance:
+    """Until the last clock: without one, a key struck begins the internal clock."""
+    last = max(event.time for event in events if isinstance(event, Stop))
+    return stage.perform((e for e in events if e.time <= last), **settings)
+
+
+def at(beat: float) -> float:
+    return BEGIN + seconds(beat)
+
+
+def answers(*lines: float) -> list[tuple[float, int]]:
+    """FOUR, beginning at these beats."""
+    return [(line + n, pitch) for line in lines for n, pitch in enumerate((84, 86, 88, 89))]
+
+
+def turn(control: int, value: int, beat: float) -> Event:
+    return ControlChange(at(beat), 0, control, value)
+
+
+def strike(beat: float, pitch: int = 60) -> list[Event]:
+    return [NoteOn(at(beat), 0, pitch, 80), NoteOff(at(beat + 0.25), 0, pitch)]
+
+
+def by_seed(ask: Ask) -> Measure:
+    """Another answer to another seed."""
+    return measure(*[84 + ask.seed % 12] * 4)
+
+
+def by_temperature(ask: Ask) -> Measure:
+    return measure(*[round(100 * ask.sampling.temperature) % 128] * 4)
+
+
+# Duet.
+
+
+def test_in_a_duet_the_machine_plays_along_from_the_line_after_the_first_note() -> None:
+    p = perform(clock(24) + play(ALL_ALONG), presets=[preset(mode="duet")])
+    assert p.notes() == answers(4, 8, 12, 16, 20)
+    p.assert_whole()
+
+
+def test_each_measure_of_a_duet_is_made_from_what_both_played() -> None:
+    p = perform(clock(24) + play(ALL_ALONG), presets=[preset(mode="duet")])
+    heard = p.asks[-1][1].context
+    assert {note.pitch for note in heard[2].notes} == {60, 62, 64, 65, 84, 86, 88, 89}
+
+
+def test_a_duet_goes_on_alone_for_as_long_as_answer_measures_says() -> None:
+    one = clock(24) + play(ONE)
+    assert len(perform(clock(100) + play(ONE), presets=[preset(mode="duet")]).notes()) == 4 * 16
+    p = perform(one, presets=[preset(mode="duet", answer_measures=2)])
+    assert p.notes() == answers(4, 8)  # the performer's last key came up at 1.95
+    again = one + strike(14.5)
+    p = perform(again, presets=[preset(mode="duet", answer_measures=2)])
+    assert p.notes() == answers(4, 8, 16, 20)
+    p.assert_whole()
+
+
+# Continue.
+
+
+def test_to_continue_waits_for_the_hand_over_and_ends_with_its_release() -> None:
+    handed = [turn(HAND_OVER, 127, 6), turn(HAND_OVER, 0, 17)]
+    p = perform(clock(28) + play(ONE) + handed, presets=[preset(mode="continue")])
+    assert p.notes() == [*answers(8, 12), (16, 84), (17, 86)]  # the note on 17 was due before
+    p.assert_whole()
+
+
+def test_released_where_it_does_not_yield_it_plays_to_the_line() -> None:
+    handed = [turn(HAND_OVER, 127, 6), turn(HAND_OVER, 0, 13)]
+    for policy in ("finish", "overlap"):
+        p = perform(
+            clock(28) + play(ONE) + handed,
+            presets=[preset(mode="continue", on_interruption=policy)],
+        )
+        assert p.notes() == answers(8, 12)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("yield", [*answers(8), (12, 84)]),
+        ("finish", answers(8, 12)),
+        ("overlap", answers(8, 12, 16, 20)),
+    ],
+)
+def test_played_into_it_yields_finishes_the_measure_or_goes_on(
+    policy: Any, expected: list[tuple[float, int]]
+) -> None:
+    played = [turn(HAND_OVER, 127, 6), *strike(12.5)]
+    p = perform(
+        clock(24) + play(ONE) + played, presets=[preset(mode="continue", on_interruption=policy)]
+    )
+    assert p.notes() == expected
+    p.assert_whole()
+
+
+def test_what_is_played_up_to_the_line_does_not_take_the_hand_over_back() -> None:
+    late = [turn(HAND_OVER, 127, 6), *strike(7.98)]
+    p = perform(clock(12) + play(ONE) + late, presets=[preset(mode="continue")])
+    assert p.notes() == answers(8)
+
+
+# Answer.
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("yield", [(4, 84), (5, 86), (6, 88)]),
+        ("finish", answers(4)),
+        ("overlap", answers(4, 8)),
+    ],
+)
+def test_an_answer_played_into_yields_finishes_the_measure_or_goes_on(
+    policy: Any, expected: list[tuple[float, int]]
+) -> None:
+    p = perform(
+        clock(12) + play(ONE) + strike(6.8),
+        presets=[preset(answer_measures=2, on_interruption=policy)],
+    )
+    assert p.notes() == expected
+    p.assert_whole()
+
+
+def test_what_was_played_over_an_answer_is_a_phrase_and_is_answered() -> None:
+    p = perform(clock(20) + play(ONE) + strike(9), presets=[preset(on_interruption="overlap")])
+    assert p.notes() == answers(4, 12)
+
+
+def test_a_hand_over_answers_at_the_next_line_without_a_rest() -> None:
+    p = perform(clock(12) + play("| c4 d4 e4 f4 | - |") + [turn(HAND_OVER, 127, 3.8)])
+    assert p.notes() == answers(4)
+
+
+def test_off_only_listens() -> None:
+    p = perform(clock(24) + play(ONE) + [turn(HAND_OVER, 127, 5)], presets=[preset(mode="off")])
+    assert p.notes() == []
+    assert p.asks == []
+
+
+def test_the_mode_turns_at_the_next_line_without_a_gap() -> None:
+    p = perform(clock(24) + play(ALL_ALONG) + [turn(MODE, DUET, 6), turn(MODE, OFF, 17.9)])
+    assert p.notes() == answers(8, 12, 16)[:-1] + [(19, 89)]
+    p.assert_whole()
+
+
+def test_no_phrase_of_another_mode_is_answered_for_being_long() -> None:
+    p = perform(clock(36) + play(ALL_ALONG) + [turn(MODE, OFF, 0), turn(MODE, ANSWER, 21)])
+    assert p.notes()[0] == (28, 84)  # the rest after 24, not the measures before 21
+
+
+# Once more.
+
+
+def test_repeat_plays_the_last_answer_again_without_asking() -> None:
+    p = perform(
+        clock(24) + play(ONE) + [turn(REPEAT, 127, 13)],
+        ask=by_seed,
+        presets=[preset(answer_measures=2)],
+    )
+    first = [(beat + 12, pitch) for beat, pitch in p.notes() if beat < 12]
+    assert len(first) == 8
+    assert p.notes()[8:] == first
+    assert all(ask.deadline < at(12) for _, ask in p.asks)
+
+
+def test_mutate_answers_the_same_again_differently() -> None:
+    p = perform(
+        clock(24) + play(ONE) + [turn(MUTATE, 127, 13)],
+        ask=by_seed,
+        presets=[preset(answer_measures=2)],
+    )
+    assert [beat for beat, _ in p.notes()] == [*range(4, 12), *range(16, 24)]
+    first, again = (dict(p.notes())[beat] for beat in (4, 16))
+    assert first != again
+    asks = {round(2 * (ask.deadline - BEGIN)): (ask.start, ask.context) for _, ask in p.asks}
+    assert asks[16] == asks[4]
+    assert asks[20][1][:-1] == asks[4][1]  # and what it has made of it since
+
+
+def test_frozen_the_last_answer_goes_round_until_it_is_let_go() -> None:
+    frozen = [turn(FREEZE, 127, 5), turn(FREEZE, 0, 18)]
+    p = perform(clock(32) + play(ONE) + frozen + strike(13), ask=by_seed)
+    assert len({pitch for beat, pitch in p.notes() if beat < 20}) == 1
+    assert [beat for beat, _ in p.notes()] == [*range(4, 24)]  # at 20 what came on 13 is answered
+    p.assert_whole()
+
+
+def test_of_a_duet_the_newest_measures_go_round() -> None:
+    events = clock(48) + play("| c4 d4 e4 f4 " * 12 + "|") + [turn(FREEZE, 127, 25)]
+    p = perform(events, ask=by_seed, presets=[preset(mode="duet")])
+    played = dict(p.notes())
+    assert [played[beat] for beat in (28, 32, 36, 40, 44)] == [
+        played[beat] for beat in (12, 16, 20, 24, 12)
+    ]
+
+
+def test_nothing_to_repeat_is_no_reason_to_play() -> None:
+    for control in (REPEAT, MUTATE, FREEZE):
+        assert perform(clock(12) + [turn(control, 127, 1)]).notes() == []
+
+
+# Silence.
+
+
+def test_panic_is_silence_at_once_and_forgets_what_was_asked_for() -> None:
+    for mode in ("continue", "duet"):
+        events = clock(24) + play(ONE) + [turn(HAND_OVER, 127, 3), turn(PANIC, 127, 6.5)]
+        p = perform(events, presets=[preset(mode=mode)])
+        assert p.notes() == [(4, 84), (5, 86), (6, 88)]
+        p.assert_whole()
+
+
+def test_when_the_transport_stops_nothing_stays_asked_for() -> None:
+    events = clock(8) + play(ONE) + [turn(HAND_OVER, 127, 3)]
+    events += clock(12, begin=at(10))
+    p = perform(events, presets=[preset(mode="continue")])
+    assert p.notes() == answers(4)
+
+
+# Values and presets.
+
+
+def test_a_value_turned_while_a_measure_plays_counts_from_the_next_plan() -> None:
+    low, high = preset(mode="duet", temperature=0.5), 2.0
+    p = perform(
+        clock(16) + play(ALL_ALONG) + [turn(TEMPERATURE, 127, 5)], ask=by_temperature, presets=[low]
+    )
+    assert {beat: pitch for beat, pitch in p.notes() if beat % 4 == 0} == {
+        4: 50,
+        8: round(100 * high) % 128,
+        12: round(100 * high) % 128,
+    }
+
+
+def test_a_preset_wipes_what_was_turned_before_and_what_is_turned_after_it_counts() -> None:
+    presets = [preset(0, mode="duet", temperature=0.5), preset(1, mode="duet", temperature=0.6)]
+    before = [turn(TEMPERATURE, 127, 5), ProgramChange(at(6), 0, 1)]
+    after = [ProgramChange(at(5), 0, 1), turn(TEMPERATURE, 127, 6)]
+    for events, pitch in ((before, 60), (after, 200 % 128)):
+        p = perform(clock(12) + play(ALL_ALONG) + events, ask=by_temperature, presets=presets)
+        assert dict(p.notes())[8] == pitch
+
+
+PAIR = [
+    preset(0, mode="duet", temperature=0.5),
+    preset(1, mode="duet", temperature=0.6, channel=2, octave_shift=1),
+]
+
+
+def switched(beat: float, delay: float | Callable[[Ask], float] = 0.0) -> list[tuple[float, int]]:
+    """The notes, where the other preset was chosen at `beat`; its channel is in the hundreds."""
+    p = perform(
+        clock(16) + play(ALL_ALONG) + [ProgramChange(at(beat), 0, 1)],
+        ask=by_temperature,
+        presets=PAIR,
+        delay=delay,
+    )
+    p.assert_whole()
+    ons = [message for message in p.messages if isinstance(message, NoteOn)]
+    return [
+        (beat, pitch + 100 * message.channel)
+        for (beat, pitch), message in zip(p.notes(), ons, strict=True)
+    ]
+
+
+OLD, NEW = 50, 172  # as drawn and as voiced, both
+
+
+@pytest.mark.parametrize("beat", [4.5, 6, 7.5, 7.95, 7.999])
+def test_another_preset_sounds_from_the_first_line_after_it(beat: float) -> None:
+    assert switched(beat) == [(n, OLD if n < 8 else NEW) for n in range(4, 16)]
+
+
+@pytest.mark.parametrize("beat", [7.97, 8.0, 8.05])
+def test_chosen_too_late_for_a_plan_it_takes_over_within_the_measure(beat: float) -> None:
+    played = switched(beat, delay=0.1)  # seconds; a beat is half of one
+    assert [pitch for _, pitch in played] == [OLD] * 5 + [NEW] * 7
+    assert [n for n, _ in played] == [*range(4, 16)]
+
+
+def test_chosen_after_half_a_step_it_waits_for_the_next_line() -> None:
+    assert switched(8.1) == [(n, OLD if n < 12 else NEW) for n in range(4, 16)]
+
+
+def test_no_note_is_half_of_one_preset_and_half_of_the_other() -> None:
+    for late in range(0, 500, 7):
+        played = switched(7.5 + late / 500, delay=0.08)
+        assert {pitch for _, pitch in played} == {OLD, NEW}
+
+
+def test_a_range_turned_through_itself_stays_a_range() -> None:
+    low, high = 29, 30
+    p = perform(clock(12) + play(ALL_ALONG) + [turn(low, 90, 1), turn(high, 50, 2)])
+    assert p.status.preset == "preset 0"
+    sampling = (
+        perform(clock(12) + play(ONE) + [turn(low, 90, 1), turn(high, 50, 2)]).asks[-1][1].sampling
+    )
+    assert (sampling.low_pitch, sampling.high_pitch) == (50, 50)
+
+
+def test_taken_over_the_context_is_what_was_played() -> None:
+    p = perform(
+        clock(16) + play(ALL_ALONG) + [ProgramChange(at(8.0), 0, 1)],
+        ask=by_temperature,
+        presets=PAIR,
+        delay=0.1,
+    )
+    [heard] = [
+        measure
+        for _, ask in p.asks
+        if ask.deadline == pytest.approx(at(16))
+        for measure in ask.context[2:3]
+    ][-1:]
+    mine = [(n.onset * TICKS_PER_STEP / 24, n.pitch) for n in heard.notes if n.onset % 8 == 0]
+    assert [pitch for _, pitch in mine if pitch < 60] == [50]
