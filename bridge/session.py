@@ -117,7 +117,7 @@ class Session:
             plans_answered=turns.plans.tally.answered,
             plans_failed=turns.plans.tally.failed,
             plans_late=turns.plans.tally.late,
-            plan_lead_ms=turns.lead_ms,
+            plan_lead_ms=1000 * turns.stages.lead_s,
             candidates=turns.plans.candidates,
             measures_answered=turns.measures_answered,
             measures_missed=turns.measures_missed,
@@ -163,7 +163,7 @@ class Session:
             case OutputLost():
                 self._turns.fall_silent(self._now)
             case OutputDelay():
-                self._turns.output_delay_s = event.delay_s
+                self._turns.stages.output_delay_s = event.delay_s
             case Quit():
                 self._quit()
             case _:

@@ -34,7 +34,7 @@ from bridge.events import (
 from bridge.lead import SAFETY
 from bridge.plans import Plans
 from bridge.session import Session, Settings
-from bridge.turns import AFTER_LINE_S
+from bridge.stages import AFTER_LINE_S
 from pianogen.grid import PPQN, Measure, Meter
 from tests.stage import BEGIN, FOUR, clock, measure, perform, play, preset, seconds
 
