@@ -24,6 +24,7 @@ class _Voiced:
     """A plan's notes as they are to be sent."""
 
     plan: Plan
+    measure: int
     latency_s: float
     notes: list[Booking]
 
@@ -82,10 +83,14 @@ class Asking:
         """A plan's notes as they are to be sent; made when it arrives, so that it is at the line
         a look-up."""
         latency_s, made = self.stages.latency_s(plan.preset), self._voiced
-        if made is None or made.plan is not plan or made.latency_s != latency_s:
+        if (
+            made is None
+            or made.plan is not plan
+            or (made.measure, made.latency_s) != (measure, latency_s)
+        ):
             line = measure * self.settings.meter.ticks
             notes = bookings(plan.measure, line, plan.preset, latency_s)
-            made = self._voiced = _Voiced(plan, latency_s, notes)
+            made = self._voiced = _Voiced(plan, measure, latency_s, notes)
         return made.notes
 
     def _send(self, ask: Ask, now: float) -> None:
@@ -116,7 +121,7 @@ class Asking:
             return self.context.before(measure, self.transport.run_at(now))
         start, heard = last.made_from
         if measure > turn.first:
-            heard += tuple(last.measures)
+            heard += last.measures
         surplus = max(0, len(heard) - CONTEXT_MEASURES)
         return start + surplus, heard[surplus:]
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.phrase import Phrase, Turn, has_rested
+from bridge.plans import Plan
 from bridge.presets import Preset
 from pianogen.grid import Measure, Meter
 
@@ -38,20 +39,25 @@ class Rest:
 class LastAnswer:
     """What the machine played last, and the (start, context) it was made from, where known."""
 
-    measures: list[Measure] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
     is_endless: bool = False
     made_from: tuple[int, tuple[Measure, ...]] | None = None
 
     @property
-    def loop(self) -> tuple[Measure, ...]:
+    def loop(self) -> tuple[Plan, ...]:
         """What of it is repeated."""
-        return tuple(self.measures[-LOOP_MEASURES:] if self.is_endless else self.measures)
+        return tuple(self.plans[-LOOP_MEASURES:] if self.is_endless else self.plans)
 
-    def add(self, measure: Measure) -> None:
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Its measures."""
+        return tuple(plan.measure for plan in self.plans)
+
+    def add(self, plan: Plan) -> None:
         """One more measure of it."""
-        self.measures.append(measure)
-        if len(self.measures) > LONGEST:
-            del self.measures[0]
+        self.plans.append(plan)
+        if len(self.plans) > LONGEST:
+            del self.plans[0]
             self.made_from = None
 
 
@@ -92,9 +98,9 @@ class Roles:
         """The turn that begins at the line of measure `line`; None where none does."""
         if preset.mode == "off":
             return None
-        if self.last.measures and self.is_frozen:
+        if self.last.plans and self.is_frozen:
             return Turn(line, None, "freeze", preset.mode, script=self.last.loop)
-        if self.last.measures and self.once is not None:
+        if self.last.plans and self.once is not None:
             again = self.last.loop
             script = again if self.once == "repeat" else ()
             return Turn(line, line + len(again), self.once, preset.mode, script=script)
@@ -122,7 +128,7 @@ class Roles:
 
     @property
     def _is_asked_for_more(self) -> bool:
-        return bool(self.last.measures) and (self.is_frozen or self.once is not None)
+        return bool(self.last.plans) and (self.is_frozen or self.once is not None)
 
     def _answer(self, line: int, preset: Preset, phrase: Phrase | None, rest: Rest) -> Turn | None:
         if self.is_handed:

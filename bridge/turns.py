@@ -185,8 +185,7 @@ class Turns:
     def _play(self, turn: Turn, measure: int) -> None:
         """Book what is to be played in the measure that begins now; without a plan, a rest."""
         if turn.script:
-            script = turn.script[(measure - turn.first) % len(turn.script)]
-            self._book(Plan(script, self._controls.preset), measure)
+            self._book(turn.script[(measure - turn.first) % len(turn.script)], measure)
             return
         self._asking.answers += 1
         plan = self.plans.take(measure)
@@ -209,7 +208,7 @@ class Turns:
         if measure == turn.first:
             made_from = None if plan is None else plan.made_from
             last = self._roles.last = LastAnswer([], turn.end is None, made_from)
-        last.add(Measure(self._meter) if plan is None else plan.measure)
+        last.add(Plan(Measure(self._meter), self._controls.preset) if plan is None else plan)
 
     def _take_over(self, measure: int, now: float) -> None:
         """What is left of the measure is played by a plan for it that came after its line."""
@@ -224,8 +223,7 @@ class Turns:
         self.scheduler.book(booking for booking in voiced if booking.start >= begins)
         kept = [note for note in plan.measure.notes if note.onset >= first]
         self._context.overtaken(measure, first, kept)
-        if self._roles.last.measures:
-            self._roles.last.measures[-1] = plan.measure
+        self._roles.last.plans[-1:] = [plan]
 
     def _send_due(self, now: float, until: float) -> None:
         self._out.send(self.scheduler.due(now, self._transport.time_of, until=until))
