@@ -1,9 +1,10 @@
 """What can go wrong that a user can mend; every message says what, where and what to do.
 
 BridgeError
-  PresetError   a preset that cannot be used (every fault at once, with file and line)
-  PortError     a MIDI port that is missing or cannot be opened
-  ModelError    the model process does not start
+  PresetError    a preset that cannot be used (every fault at once, with file and line)
+  ControlsError  a map of controls that cannot be used (every fault at once, with file and line)
+  PortError      a MIDI port that is missing or cannot be opened
+  ModelError     the model process does not start
 """
 
 
@@ -13,6 +14,10 @@ class BridgeError(Exception):
 
 class PresetError(BridgeError):
     """A preset file cannot be used."""
+
+
+class ControlsError(BridgeError):
+    """A map of controls cannot be used."""
 
 
 class PortError(BridgeError):

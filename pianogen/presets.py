@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pianogen.errors import ConfigError
 from pianogen.sampling import Sampling
 
+CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no preset itself
 AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
 UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
 MOST_CANDIDATES = 256
@@ -42,7 +43,8 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        beside = (p for p in path.parent.glob("*.yaml") if p.name != CONTROLS_FILE)
+        known = ", ".join(sorted(p.stem for p in beside)) or "none"
         raise ConfigError(f"there is no preset {path}; there are: {known}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"preset {path} cannot be read: {error}") from error
