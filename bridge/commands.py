@@ -12,6 +12,8 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 
+from bridge.control_map import DEFAULT_BINDINGS
+from bridge.controls_file import find_controls, read_controls
 from bridge.display import Display
 from bridge.errors import BridgeError
 from bridge.events import Event
@@ -44,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
             return _status(options)
         if options.calibrate:
             return _calibrate(options)
+        if options.validate:
+            return _validate(options)
         presets = load_presets(options.presets)
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
@@ -95,6 +99,18 @@ def _calibrate(options: argparse.Namespace) -> int:
     ports = system_ports(wanted, options.midi)
     for line in calibrate(ports, wanted, is_one_way=options.one_way):
         print(line)
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    """What the presets and the map of controls are, a line each; then every fault."""
+    from bridge.validate import validate
+
+    told = validate(options.presets, find_controls(options.presets, options.controls))
+    for line in told.lines:
+        print(line)
+    if told.faults:
+        raise BridgeError("\n".join(told.faults))
     return 0
 
 
@@ -207,6 +223,7 @@ def _settings(
     bpm: float = DEFAULT_BPM,
     meter: Meter | None = None,
 ) -> Settings:
+    controls = find_controls(options.presets, options.controls)
     return Settings(
         meter=_meter(options) or meter or Meter(),
         shift_beats=options.shift,
@@ -215,6 +232,7 @@ def _settings(
         channel=options.channel,
         latency_ms=options.latency_ms,
         preset=first.number,
+        bindings=DEFAULT_BINDINGS if controls is None else read_controls(controls),
     )
 
 

@@ -30,6 +30,7 @@ from bridge.gestures import (
 
 Kind: TypeAlias = Literal["cc", "cc14", "note", "program"]
 Curve: TypeAlias = Literal["linear", "log"]
+Sort: TypeAlias = Literal["value", "choice", "press", "hold"]
 
 DOWN = 64  # controller values from here on are down (MIDI 1.0, switches)
 FINE = 32  # how far above the coarse half of a 14-bit pair the fine one lies
@@ -41,7 +42,8 @@ _ANY_PROGRAM = None
 class Value:
     """A control that turns a field of the preset from `low` to `high`, as curve says.
 
-    is_whole: whole numbers only. A log curve turns by equal factors, and needs low above 0.
+    is_whole: whole numbers only. A log curve turns by equal factors, and needs both ends above 0.
+    With low above high it turns backwards.
     """
 
     field: str
@@ -56,6 +58,7 @@ class Value:
             value = self.low * float((self.high / self.low) ** share)
         else:
             value = self.low + (self.high - self.low) * share
+        value = min(max(value, min(self.low, self.high)), max(self.low, self.high))  # rounding
         return round(value) if self.is_whole else value
 
 
@@ -116,6 +119,23 @@ PRESSES: dict[str, Gesture] = {
 }
 CHOICE = "preset"
 CONTROLS = (CHOICE, *PRESSES, *HOLDS, *VALUES)
+
+
+FITS: dict[Sort, tuple[Kind, ...]] = {
+    "value": ("cc", "cc14"),  # what turns has a place to stand at; a key or a program has none
+    "choice": ("cc", "program"),
+    "press": ("cc", "note", "program"),
+    "hold": ("cc", "note", "program"),
+}
+
+
+def sort_of(control: str) -> Sort:
+    """What a control makes of what it hears."""
+    if control == CHOICE:
+        return "choice"
+    if control in PRESSES:
+        return "press"
+    return "hold" if control in HOLDS else "value"
 
 
 def _by_default() -> tuple[Binding, ...]:
@@ -202,6 +222,15 @@ class ControlMap:
             for binding, state in self._by_place.get(place, ())
             if _is_on(binding.source.channel, heard, event.channel)
         ]
+
+
+def is_shared(one: Source, other: Source) -> bool:
+    """Whether there are messages that both sources hear."""
+    if None not in (one.channel, other.channel) and one.channel != other.channel:
+        return False
+    if one.kind == other.kind == "program" and _ANY_PROGRAM in (one.number, other.number):
+        return True
+    return not set(_places(one)).isdisjoint(_places(other))
 
 
 def _is_on(bound: int | None, heard: int | None, channel: int) -> bool:
