@@ -105,6 +105,14 @@ def _add_music(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="what moves which control (default: controls.yaml beside the presets, if it is there)",
     )
+    group.add_argument(
+        "--learn",
+        nargs="?",
+        type=Path,
+        const=Path("controls.yaml"),
+        metavar="FILE",
+        help="move what is to move each control; write the map (default: controls.yaml)",
+    )
     group.add_argument("--preset", metavar="NAME", help="begin with this one, by name or number")
     group.add_argument("--meter", metavar="4/4", help="the DAW's time signature (default: 4/4)")
     group.add_argument(

@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
             return _status(options)
         if options.calibrate:
             return _calibrate(options)
+        if options.learn is not None:
+            return _learn(options)
         if options.validate:
             return _validate(options)
         presets = load_presets(options.presets)
@@ -100,6 +102,21 @@ def _calibrate(options: argparse.Namespace) -> int:
     for line in calibrate(ports, wanted, is_one_way=options.one_way):
         print(line)
     return 0
+
+
+def _learn(options: argparse.Namespace) -> int:
+    """Learn what moves which control, beginning with the map there is."""
+    from bridge.learn import Walk
+    from bridge.learn_command import STDIN, learn, typed_lines
+    from bridge.port_names import Wanted
+    from bridge.ports import system_ports
+
+    path: Path = options.learn
+    there = path if path.is_file() else find_controls(options.presets, options.controls)
+    walk = Walk(DEFAULT_BINDINGS if there is None else read_controls(there))
+    wanted = Wanted(options.port, options.input_name, options.output_name)
+    ports = system_ports(wanted, options.midi)
+    return learn(ports, walk, path, typed_lines(STDIN), lambda line: print(line, flush=True))
 
 
 def _validate(options: argparse.Namespace) -> int:
