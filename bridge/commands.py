@@ -107,7 +107,7 @@ def _calibrate(options: argparse.Namespace) -> int:
 def _learn(options: argparse.Namespace) -> int:
     """Learn what moves which control, beginning with the map there is."""
     from bridge.learn import Walk
-    from bridge.learn_command import STDIN, learn, typed_lines
+    from bridge.learn_command import learn, typed_lines
     from bridge.port_names import Wanted
     from bridge.ports import system_ports
 
@@ -116,7 +116,8 @@ def _learn(options: argparse.Namespace) -> int:
     walk = Walk(DEFAULT_BINDINGS if there is None else read_controls(there))
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
-    return learn(ports, walk, path, typed_lines(STDIN), lambda line: print(line, flush=True))
+    typed = typed_lines(-1 if sys.stdin is None else sys.stdin.fileno())  # -1: it ends at once
+    return learn(ports, walk, path, typed, lambda line: print(line, flush=True))
 
 
 def _validate(options: argparse.Namespace) -> int:

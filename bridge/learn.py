@@ -38,7 +38,7 @@ class Walk:
         self._bindings = list(bindings)
         self._ear = Ear()
         self._index = 0
-        self.learned: list[str] = []
+        self.learned: dict[str, Source] = {}
 
     @property
     def control(self) -> str | None:
@@ -77,10 +77,10 @@ class Walk:
 
     def _take(self, control: str, moved: Moved) -> str:
         heard = in_words(moved.source)
-        users = self._users(moved.source)
-        if mine := [user for user in users if user in self.learned]:
-            return f"heard {heard}, which you just gave to {mine[0]}: move another"
-        others = [user for user in users if user != control]
+        for user, source in self.learned.items():
+            if is_shared(source, moved.source):
+                return f"heard {heard}, which you just gave to {user}: move another"
+        others = [user for user in self._users(moved.source) if user != control]
         before = [b for b in self._bindings if b.control == control]
         value = before[0].value if before else VALUES.get(control)
         self._bindings = [
@@ -90,12 +90,10 @@ class Walk:
             and not (binding.control == control and _takes_over(moved.source, binding))
         ]
         self._bindings.append(Binding(control, moved.source, value, moved.is_toggle))
-        self.learned.append(control)
+        self.learned[control] = moved.source
         self._index += 1
-        way = " to switch it" if moved.is_toggle else ""
-        way = " to hold it" if sort_of(control) == "hold" and not moved.is_toggle else way
         lost = f"; {' and '.join(others)} had it until now" if others else ""
-        return f"heard {heard}{way}{lost}"
+        return f"heard {heard}{_way(control, moved)}{lost}"
 
     def _users(self, source: Source) -> list[str]:
         """Which controls hear what a source sends, each once."""
@@ -110,3 +108,9 @@ def _takes_over(source: Source, binding: Binding) -> bool:
     """Whether what is learned is instead of what there was: a preset may have knob and program."""
     is_other_way = (source.kind == "program") != (binding.source.kind == "program")
     return not (binding.control == CHOICE and is_other_way)
+
+
+def _way(control: str, moved: Moved) -> str:
+    if sort_of(control) != "hold":
+        return ""
+    return ", tapped: each tap switches" if moved.is_toggle else ", kept down: on while it is down"

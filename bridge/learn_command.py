@@ -22,7 +22,6 @@ from bridge.learn import Walk
 from bridge.ports import Ports
 from pianogen.files import write_whole
 
-STDIN = 0
 LOOK_S = 0.05  # how often what moved and what was typed are looked at
 POLL_S = 1.0  # how often ports are looked after
 _END = ("q", "quit")

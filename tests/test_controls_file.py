@@ -28,6 +28,8 @@ from bridge.controls_file import find_controls, read_controls
 from bridge.controls_text import ABOUT, controls_text
 from bridge.errors import ControlsError
 from bridge.presets import load_presets
+from pianogen.grid import Meter
+from pianogen.midi_file import TimedNote, Track, write_midi
 
 SHIPPED = Path(__file__).parent.parent / "presets" / "controls.yaml"
 PRESET = "name: good\nnumber: 1\ndescription: Fine.\n"
@@ -285,7 +287,7 @@ def some_binding(draw: st.DrawFn, control: str) -> Binding:
     if isinstance(value, Value):
         low, high = draw(st.permutations([value.low, value.high]))
         if not value.is_whole:
-            low = draw(st.floats(1e-9, 0.5, exclude_max=True))
+            low = draw(st.floats(1e-9, 0.05))  # below every end there is
         value = Value(value.field, low, high, value.curve, value.is_whole)
     is_toggle = control in HOLDS and (kind == "program" or draw(st.booleans()))
     return Binding(control, source, value, is_toggle)
@@ -377,3 +379,23 @@ def test_a_bad_map_keeps_the_command_from_playing(
     (tmp_path / "mine.yaml").write_text("panic: {cc: 200}\n")
     assert main(["--demo", "--controls", str(tmp_path / "mine.yaml")]) == 2
     assert "cc must be a whole number from 0 to 119, is 200" in capsys.readouterr().err
+
+
+def test_the_map_reaches_who_plays(tmp_path: Path) -> None:
+    keys = range(60, 66)
+    notes = tuple(TimedNote((n % 60) * 0.6, (n % 60) * 0.6 + 0.5, n, 70) for n in keys)
+    write_midi(tmp_path / "piece.mid", (Track("piano", notes),), 100.0, Meter())
+    sources = ", ".join(f"{{note: {key}}}" for key in keys)
+    (tmp_path / "mine.yaml").write_text(f"panic: [{sources}]\n")
+    play = ["--perform", str(tmp_path / "piece.mid"), "--fast"]
+    play += ["--model-factory", "tests.fakes:load"]
+    assert main(play) == 0
+    assert main([*play, "--controls", str(tmp_path / "mine.yaml")]) == 1  # no key was music
+
+
+def test_the_map_in_the_readme_can_be_read(file: Path) -> None:
+    readme = (SHIPPED.parent.parent / "README.md").read_text()
+    text = readme.split("```yaml\n")[1].split("```")[0]
+    found = read(file, text)
+    assert "repeat" not in found
+    assert found["freeze"] == [Binding("freeze", Source("note", 36, 9), is_toggle=True)]

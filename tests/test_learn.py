@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.cli import main
 from bridge.control_map import CONTROLS, DEFAULT_BINDINGS, VALUES, Binding, Source
 from bridge.controls_file import read_controls
 from bridge.controls_text import controls_text
@@ -217,7 +218,7 @@ def bound(ended: Walk, control: str) -> list[Source]:
 def test_each_control_in_turn_gets_what_moves() -> None:
     ended = walk(sweep(1, 70), sweep(3, 71), press(5, 72), controls=(KNOB, "polyphony", SWITCH))
     assert ended.control is None
-    assert ended.learned == [KNOB, "polyphony", SWITCH]
+    assert list(ended.learned) == [KNOB, "polyphony", SWITCH]
     expected = {KNOB: 70, "polyphony": 71, SWITCH: 72}
     for control, number in expected.items():
         assert bound(ended, control) == [Source("cc", number, 0)]
@@ -229,7 +230,7 @@ def test_a_knob_still_in_motion_is_not_the_next_control() -> None:
     on_and_on = [m for n in range(300) for m in turn(1 + 0.02 * n, 70, (3 * n) % 128)]
     ended = walk(on_and_on, controls=(KNOB, "polyphony"))
     assert ended.control == "polyphony"
-    assert ended.learned == [KNOB]
+    assert list(ended.learned) == [KNOB]
 
 
 def test_what_was_learned_in_this_walk_is_not_given_away() -> None:
@@ -244,6 +245,19 @@ def test_what_another_had_before_is_taken_and_told() -> None:
         begun.hear(message)
     assert begun.look(5.0) == "heard CC 27 on channel 1; polyphony had it until now"
     assert bound(begun, "polyphony") == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.2, "tapped: each tap switches"), (0.9, "kept down: on while it is down")],
+)
+def test_what_lasts_is_told_with_the_way_it_was_moved(seconds: float, told: str) -> None:
+    begun = Walk(DEFAULT_BINDINGS, (HOLD,))
+    for message in press(1, 66, seconds=seconds):
+        begun.hear(message)
+    assert begun.look(3.0) == f"heard CC 66 on channel 1, {told}"
+    (binding,) = [b for b in begun.bindings if b.control == HOLD]
+    assert binding.is_toggle is (seconds < 0.5)
 
 
 def test_a_mistake_is_told() -> None:
@@ -263,6 +277,12 @@ def test_a_preset_keeps_its_program_changes_when_a_knob_is_learned_for_it() -> N
     assert set(bound(ended, PRESET)) == {Source("cc", 70, 0), Source("program", None)}
     ended = walk([ProgramChange(1.0, 2, 9)], controls=(PRESET,))
     assert set(bound(ended, PRESET)) == {Source("cc", 20), Source("program", None, 2)}
+
+
+def test_what_a_control_kept_is_not_what_it_learned() -> None:
+    ended = walk(sweep(1, 70), [ProgramChange(3.0, 0, 5)], controls=(PRESET, SWITCH))
+    assert bound(ended, PRESET) == [Source("cc", 70, 0)]
+    assert bound(ended, SWITCH) == [Source("program", 5, 0)]
 
 
 def test_what_is_skipped_stays_as_it_is() -> None:
@@ -416,3 +436,36 @@ def test_lines_come_from_a_pipe_until_it_ends() -> None:
     os.close(into)
     assert [typed.get(timeout=10) for _ in range(3)] == ["", "q", None]
     os.close(out)
+
+
+@pytest.fixture
+def silent_hand(monkeypatch: pytest.MonkeyPatch) -> HandPorts:
+    """Nothing is moved and nothing is typed."""
+    ports = HandPorts()
+    monkeypatch.setattr("bridge.ports.system_ports", lambda *_: ports)
+    monkeypatch.setattr("sys.stdin", None)
+    return ports
+
+
+@pytest.mark.parametrize("argument", ["--learn", "--controls"])
+def test_a_map_there_is_is_what_the_walk_begins_with(
+    tmp_path: Path, silent_hand: HandPorts, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text("preset: {cc: 99}\n")
+    learn_to = [] if argument == "--learn" else ["--learn", str(tmp_path / "new.yaml")]
+    assert main([argument, str(path), *learn_to]) == 0
+    out = capsys.readouterr().out
+    assert "1/" in out
+    assert "(now CC 99)" in out
+    assert out.endswith("nothing was moved: nothing is written\n")
+    assert not silent_hand.is_open
+
+
+def test_a_bad_map_is_told_before_anything_is_asked(
+    tmp_path: Path, silent_hand: HandPorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "map.yaml").write_text("panik: none\n")
+    assert main(["--learn", str(tmp_path / "map.yaml")]) == 2
+    assert "did you mean panic?" in capsys.readouterr().err
+    assert not silent_hand.is_open
