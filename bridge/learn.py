@@ -73,7 +73,12 @@ class Walk:
         if self.control is None:
             return None
         moved = self._ear.moved(self.control, now)
-        return None if moved is None else self._take(self.control, moved)
+        if moved is not None:
+            return self._take(self.control, moved)
+        button = self._ear.unfit(self.control, now)
+        if button is not None:
+            return f"heard {in_words(button)}, which only goes down and up: turn a knob, slowly"
+        return None
 
     def _take(self, control: str, moved: Moved) -> str:
         heard = in_words(moved.source)

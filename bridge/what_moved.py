@@ -146,6 +146,17 @@ class Ear:
         self.ask()
         return Moved(found.source, found.is_toggle and sort == "hold")
 
+    def unfit(self, control: str, now: float) -> Source | None:
+        """A button that was pressed where only a knob will do, told once."""
+        if sort_of(control) not in ("value", "choice"):
+            return None
+        for (channel, number), track in self._tracks.items():
+            is_over = track.has_arrived(now) and track.down_s(now) is not None
+            if is_over and not track.is_turned:
+                del self._tracks[channel, number]
+                return Source("cc", number, channel)
+        return None
+
     def _turn(self, event: ControlChange) -> None:
         place = (event.channel, event.control)
         if place in self._taken:

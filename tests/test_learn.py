@@ -260,6 +260,18 @@ def test_what_lasts_is_told_with_the_way_it_was_moved(seconds: float, told: str)
     assert binding.is_toggle is (seconds < 0.5)
 
 
+@pytest.mark.parametrize("control", [KNOB, PRESET])
+def test_a_button_where_a_knob_is_needed_is_told_once(control: str) -> None:
+    begun = Walk(DEFAULT_BINDINGS, (control,))
+    for message in press(1, 66):
+        begun.hear(message)
+    told = [begun.look(1.0 + LOOK_S * n) for n in range(100)]
+    assert [line for line in told if line] == [
+        "heard CC 66 on channel 1, which only goes down and up: turn a knob, slowly"
+    ]
+    assert begun.control == control
+
+
 def test_a_mistake_is_told() -> None:
     begun = Walk(DEFAULT_BINDINGS, (KNOB, "polyphony"))
     for message in sweep(1, 70):
