@@ -405,7 +405,7 @@ def test_q_and_the_end_of_the_input_end_the_walk_and_write(tmp_path: Path, end: 
 
 def test_where_nothing_was_moved_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "map.yaml"
-    code, said = run(path, HandPorts(), typing(*[""] * len(CONTROLS)))
+    code, said = run(path, HandPorts(), typing("", ""), KNOB, SWITCH)
     assert (code, said[-1]) == (0, "nothing was moved: nothing is written")
     assert not path.exists()
 
