@@ -21,7 +21,7 @@ REST_S = 0.4  # a knob that stands so long has arrived
 LONGEST_S = 4.0  # one that never does (automation) is moved all the same
 STILL_S = 1.0  # what was just taken counts again when it has stood so long
 TAP_S = 0.5  # what is down longer is meant to be held
-HELD_S = 1.0  # so long down: it need not come up
+HELD_S = 1.0  # a button so long down need not come up
 ALONE_S = 0.5  # silence around a key that is a pad
 FEWEST, TRAVEL = 4, 12  # values of a knob that is turned, and how far it goes at least
 SWING = 64  # how far a button goes
@@ -95,9 +95,9 @@ class _Key:
 
     def down_s(self, now: float) -> float | None:
         """How long it was down, once it is known that nothing follows."""
-        if self.up_at is None:
-            return now - self.down_at if now - self.down_at >= HELD_S else None
-        return self.up_at - self.down_at if now - self.up_at >= ALONE_S else None
+        if self.up_at is None or now - self.up_at < ALONE_S:
+            return None
+        return self.up_at - self.down_at
 
 
 class Ear:

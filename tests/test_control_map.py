@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.control_map import (
@@ -162,6 +162,7 @@ def test_every_value_a_control_can_make_is_one_that_a_preset_takes(
 @given(
     low=st.floats(0.001, 4), high=st.floats(0.001, 4), share=st.floats(0, 1), is_log=st.booleans()
 )
+@example(low=1.23, high=0.41, share=1.0, is_log=False)  # whose sum is a rounding beyond the end
 def test_no_value_lies_beyond_the_ends(low: float, high: float, share: float, is_log: bool) -> None:
     value = Value("temperature", low, high, "log" if is_log else "linear")
     assert min(low, high) <= value.at(share) <= max(low, high)

@@ -237,14 +237,25 @@ def test_every_fault_is_told_in_the_order_of_the_lines(file: Path) -> None:
         "panic: !!python/object:os.system {}",
         "panic: {cc: !!python/object:os.system x}",
         "panic: &a [*a]",
-        "a: &a {cc: 3}\nb: *a\n",
         "panic: " + "[" * 5000,
-        "# " + "x" * 70_000,
         "\x00",
     ],
 )
 def test_what_is_no_map_is_at_most_a_line_each(file: Path, text: str) -> None:
     assert 1 <= len(faults(file, text)) <= 2
+
+
+def test_a_few_lines_cannot_mean_more_than_they_are(file: Path) -> None:
+    laughs = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 6))
+    (line,) = faults(file, "l0: &l0 [3]\n" + laughs)
+    assert line == (
+        "not valid YAML: a list or table is meant twice: write it out (controls.yaml, line 1)"
+    )
+
+
+def test_a_file_that_is_too_long_is_not_read(file: Path) -> None:
+    (line,) = faults(file, "panic: none\n" + "#" * 70_000)
+    assert "70012 bytes is too long" in line
 
 
 def test_a_map_that_is_not_there_is_told(file: Path) -> None:

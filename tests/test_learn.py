@@ -93,7 +93,7 @@ def test_a_knob_that_is_turned_is_heard(control: str) -> None:
 
 
 def test_one_that_rests_and_jitters_is_not() -> None:
-    jitter = [m for n in range(400) for m in turn(0.02 * n, 7, 100 + n % 3)]
+    jitter = [m for n in range(400) for m in turn(0.02 * n, 7, 100 + n % 5)]
     assert moved(KNOB, jitter) is None
     assert moved(SWITCH, jitter) is None
     assert moved(KNOB, jitter, sweep(2.0, 74)) == Moved(Source("cc", 74, 0))
@@ -108,6 +108,14 @@ def test_a_pair_that_moves_together_is_one_knob_of_fourteen_bits() -> None:
     assert moved(KNOB, pair(1.0, 16)) == Moved(Source("cc14", 16, 0))
     assert moved(PRESET, pair(1.0, 16)) == Moved(Source("cc", 16, 0))
     assert moved(SWITCH, pair(1.0, 16)) == Moved(Source("cc", 16, 0))
+
+
+def test_the_fine_half_of_a_pair_is_no_button() -> None:
+    fine = [0, 30, 60, 90, 120, 10, 40, 70, 100]
+    at = [1 + n / 50 for n in range(len(fine))]
+    coarse = [m for time in at for m in turn(time, 16, 70)]
+    nudge = [m for time, value in zip(at, fine, strict=True) for m in turn(time, 48, value)]
+    assert moved(SWITCH, coarse, nudge) is None
 
 
 def test_two_knobs_that_are_no_pair_stay_two() -> None:
@@ -167,7 +175,8 @@ def test_whoever_plays_is_not_taken_for_a_pad(control: str) -> None:
     slow = [m for n in range(10) for m in strike(1.2 * n, 60 + n, seconds=0.9)]
     chord = [*strike(1.0, 60, seconds=3.0), *strike(1.02, 64, seconds=3.0)]
     pedal = [m for n in range(10) for m in press(0.9 * n, 64)]
-    for music in (scale, legato, slow, chord):
+    drone = [*strike(1.0, 36, seconds=4.0), *strike(3.0, 64), *strike(4.0, 67)]
+    for music in (scale, legato, slow, chord, drone):
         assert moved(control, music, pedal) is None
 
 
@@ -228,9 +237,14 @@ def test_each_control_in_turn_gets_what_moves() -> None:
 
 def test_a_knob_still_in_motion_is_not_the_next_control() -> None:
     on_and_on = [m for n in range(300) for m in turn(1 + 0.02 * n, 70, (3 * n) % 128)]
-    ended = walk(on_and_on, controls=(KNOB, "polyphony"))
-    assert ended.control == "polyphony"
-    assert list(ended.learned) == [KNOB]
+    begun = Walk(DEFAULT_BINDINGS, (KNOB, "polyphony"))
+    told = []
+    for message in on_and_on:
+        begun.hear(message)
+        told.append(begun.look(message.time))
+    told.append(begun.look(20.0))
+    assert [line for line in told if line] == ["heard CC 70 on channel 1"]
+    assert begun.control == "polyphony"
 
 
 def test_what_was_learned_in_this_walk_is_not_given_away() -> None:
