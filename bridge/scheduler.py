@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn
 
-SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123  # MIDI 1.0 controllers
+SUSTAIN, ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 64, 120, 121, 123  # MIDI 1.0
 
 TimeOf: TypeAlias = Callable[[float], float]
 _START, _END = attrgetter("start"), attrgetter("end")

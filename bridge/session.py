@@ -2,7 +2,8 @@
 
 `handle` first does all that is due by the event's time, then takes the event in. The parts:
 transport.py says where the music is, measure.py what the performer plays, turns.py whose turn it
-is, plans.py what the model makes of it, scheduler.py what is sent. Here they are told what happens.
+is, plans.py what the model makes of it, scheduler.py what is sent. What comes back of that is kept
+out by echo.py; what of the player's is sent on, thru.py says. Here they are told what happens.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import assert_never
 
 from bridge.control_map import ControlMap
 from bridge.controls import Controls
+from bridge.echo import EchoGuard
 from bridge.events import (
     Action,
     ChannelMessage,
@@ -22,11 +24,13 @@ from bridge.events import (
     ModelReady,
     NoteOff,
     NoteOn,
+    Other,
     OutputDelay,
     OutputLost,
     Planned,
     ProgramChange,
     Quit,
+    Send,
     SongPosition,
     Start,
     Stop,
@@ -36,11 +40,13 @@ from bridge.events import (
 from bridge.events import (
     Transport as TransportEvent,
 )
+from bridge.gestures import Panic
 from bridge.measure import Hearing
 from bridge.outbox import Outbox
 from bridge.presets import Preset
 from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, SUSTAIN
 from bridge.status import Mode, Settings, Status
+from bridge.thru import Thru, is_open
 from bridge.transport import Change, Transport
 from bridge.turns import Due, Turns
 from pianogen.grid import PPQN
@@ -62,6 +68,8 @@ class Session:
         self._out = Outbox()
         self._controls = Controls(presets, settings.preset)
         self._control_map = ControlMap(settings.bindings)
+        self._echo = EchoGuard()
+        self._thru = Thru()
         self._hearing = Hearing(settings.meter)
         self._transport = Transport(
             settings.meter,
@@ -84,7 +92,7 @@ class Session:
         self._advance()
         self._take_in(event)
         self._advance()
-        return self._out.take()
+        return self._sent(self._out.take())
 
     def next_deadline(self) -> float | None:
         """When `handle(Wake(...))` is wanted at the latest, in seconds; None for not at all."""
@@ -125,6 +133,12 @@ class Session:
             ticks_lost=transport.lost_ticks,
         )
 
+    def _sent(self, actions: list[Action]) -> list[Action]:
+        for action in actions:
+            if isinstance(action, Send):
+                self._echo.sent(action.message, self._now)
+        return actions
+
     # Time.
 
     def _advance(self) -> None:
@@ -150,8 +164,9 @@ class Session:
         match event:
             case Tick() | Start() | Continue() | Stop() | SongPosition():
                 self._follow(self._change(event))
-            case NoteOn() | NoteOff() | ControlChange() | ProgramChange():
-                self._take_in_message(event)
+            case NoteOn() | NoteOff() | ControlChange() | ProgramChange() | Other():
+                if not self._echo.is_echo(event):
+                    self._take_in_message(event)
             case Wake():
                 pass
             case Planned():
@@ -163,7 +178,7 @@ class Session:
             case OutputLost():
                 self._turns.fall_silent(self._now)
             case OutputDelay():
-                self._turns.stages.output_delay_s = event.delay_s
+                self._turns.stages.output_delay_s = self._echo.delay_s = event.delay_s
             case Quit():
                 self._quit()
             case _:
@@ -211,9 +226,19 @@ class Session:
             self._panic(event)
         elif self._control_map.hears(event, self._settings.channel):
             for gesture in self._control_map.read(event, self._settings.channel):
+                if isinstance(gesture, Panic):
+                    self._out.end(self._now, "player")
                 self._turns.do(gesture, self._now)
+            return
         elif self._settings.channel in (None, event.channel + 1):
             self._take_in_playing(event)
+        self._pass_on(event)
+
+    def _pass_on(self, event: ChannelMessage) -> None:
+        """Thru, last of all: a note that silences the machine begins behind what it ends."""
+        thru, is_answering = self._controls.preset.thru, self._turns.mode == "answering"
+        if self._thru.passes(event, is_open=is_open(thru, is_answering=is_answering)):
+            self._out.send([event], "player")
 
     def _take_in_playing(self, event: ChannelMessage) -> None:
         match event:
@@ -224,7 +249,7 @@ class Session:
                 self._hearing.note_off(channel=event.channel, pitch=event.pitch, run=run)
             case ControlChange():
                 self._control(event)
-            case ProgramChange():
+            case ProgramChange() | Other():
                 pass
             case _:
                 assert_never(event)
@@ -282,8 +307,10 @@ class Session:
         """
         self._hearing.silence(channel=event.channel, run=self._run_of(event.time))
         self._turns.panic(self._now)
+        self._out.end(self._now, "player", event.channel)
 
     def _quit(self) -> None:
+        self._out.end(self._now, "player")
         panic = self._turns.scheduler.panic(self._now, self._controls.preset.channel - 1)
         self._out.send(panic)
         self._has_ended = True
