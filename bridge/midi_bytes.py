@@ -24,9 +24,9 @@ from bridge.events import (
 )
 
 CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
-NOTE_OFF, NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+NOTE_OFF, NOTE_ON, CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
 KEY_PRESSURE, CHANNEL_PRESSURE, BEND = 0xA0, 0xD0, 0xE0
-_LENGTHS = {NOTE_OFF: 3, NOTE_ON: 3, KEY_PRESSURE: 3, _CONTROL: 3, _PROGRAM: 2}
+_LENGTHS = {NOTE_OFF: 3, NOTE_ON: 3, KEY_PRESSURE: 3, CONTROL: 3, _PROGRAM: 2}
 _LENGTHS |= {CHANNEL_PRESSURE: 2, BEND: 3}
 
 
@@ -45,7 +45,7 @@ def parse(data: Sequence[int], time: float) -> MidiEvent | None:
         return NoteOn(time, channel, data[1], data[2])
     if kind in (NOTE_ON, NOTE_OFF):
         return NoteOff(time, channel, data[1], data[2])
-    if kind == _CONTROL:
+    if kind == CONTROL:
         return ControlChange(time, channel, data[1], data[2])
     if kind == _PROGRAM:
         return ProgramChange(time, channel, data[1])
@@ -84,7 +84,7 @@ def encode(message: MidiEvent) -> bytes:
         case NoteOff():
             return bytes((NOTE_OFF | message.channel, message.pitch, message.velocity))
         case ControlChange():
-            return bytes((_CONTROL | message.channel, message.control, message.value))
+            return bytes((CONTROL | message.channel, message.control, message.value))
         case ProgramChange():
             return bytes((_PROGRAM | message.channel, message.program))
         case Other():

@@ -43,8 +43,9 @@ from bridge.events import (
 from bridge.gestures import Panic
 from bridge.measure import Hearing
 from bridge.outbox import Outbox
+from bridge.pedal import SUSTAIN
 from bridge.presets import Preset
-from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, SUSTAIN
+from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF
 from bridge.status import Mode, Settings, Status
 from bridge.thru import Thru, is_open
 from bridge.transport import Change, Transport

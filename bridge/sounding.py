@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn
-from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS, SUSTAIN
+from bridge.pedal import SUSTAIN
+from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS
 
 Owner: TypeAlias = Literal["machine", "player", "lights"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, Other, ProgramChange
-from bridge.midi_bytes import BEND, KEY_PRESSURE
+from bridge.midi_bytes import BEND, CONTROL, KEY_PRESSURE
 from bridge.presets import Through
 
 SPRINGS_BACK = (1, 64, 66, 67, 69)  # modulation wheel; sustain, sostenuto, soft and hold pedals
@@ -46,7 +46,7 @@ class Thru:
             case ControlChange(control=control) if control not in SPRINGS_BACK:
                 return is_open
             case ControlChange():
-                place = (message.channel, 0xB0, message.control)
+                place = (message.channel, CONTROL, message.control)
                 return self._follows(place, message.value == 0, is_open)
             case Other():
                 which = message.data[0] if message.kind == KEY_PRESSURE else 0

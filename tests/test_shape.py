@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PURE = ("candidates", "clock", "context", "echo", "events", "jack_frames", "measure", "phrase",
-        "plans", "recall", "scheduler", "session", "simulation", "sounding", "status", "thru",
-        "transport", "voice")  # fmt: skip
+PURE = ("candidates", "clock", "context", "echo", "events", "jack_frames", "loudness", "measure",
+        "pedal", "pedalling", "phrase", "plans", "recall", "scheduler", "session", "simulation",
+        "sounding", "status", "thru", "transport", "voice")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
