@@ -3,7 +3,8 @@
 `handle` first does all that is due by the event's time, then takes the event in. The parts:
 transport.py says where the music is, measure.py what the performer plays, turns.py whose turn it
 is, plans.py what the model makes of it, scheduler.py what is sent. What comes back of that is kept
-out by echo.py; what of the player's is sent on, thru.py says. Here they are told what happens.
+out by echo.py; what of the player's is sent on, thru.py says; state_out.py tells lights what is so.
+Here they are told what happens.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from bridge.outbox import Outbox
 from bridge.pedal import SUSTAIN
 from bridge.presets import Preset
 from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF
+from bridge.state_out import Lights
 from bridge.status import Mode, Settings, Status
 from bridge.thru import Thru, is_open
 from bridge.transport import Change, Transport
@@ -71,6 +73,7 @@ class Session:
         self._control_map = ControlMap(settings.bindings)
         self._echo = EchoGuard()
         self._thru = Thru()
+        self._lights = Lights(settings.state_out, settings.meter)
         self._hearing = Hearing(settings.meter)
         self._transport = Transport(
             settings.meter,
@@ -93,6 +96,8 @@ class Session:
         self._advance()
         self._take_in(event)
         self._advance()
+        if self._lights.is_on and not self._has_ended:
+            self._show_state()
         return self._sent(self._out.take())
 
     def next_deadline(self) -> float | None:
@@ -140,6 +145,10 @@ class Session:
                 self._echo.sent(action.message, self._now)
         return actions
 
+    def _show_state(self) -> None:
+        shown = self._lights.show(self._turns.mode, self._controls.preset.number, self._now)
+        self._out.send(shown, "lights")
+
     # Time.
 
     def _advance(self) -> None:
@@ -152,12 +161,18 @@ class Session:
         due = self._turns.due()
         if (lost := self._transport.lost_at) is not None:
             due.append((lost, self._lose_clock))
+        if self._lights.counts:  # last: of what is due at one time, the first is done first
+            due.append((self._transport.time_of(self._lights.beat), self._show_beat))
         return min(due, key=lambda entry: entry[0], default=None)
 
     def _lose_clock(self, now: float) -> None:
         self._transport.lose(now)
         self._halt()
         self._out.note("warning", "the MIDI clock is lost: waiting for it to come back")
+
+    def _show_beat(self, now: float) -> None:
+        due = self._transport.time_of(self._lights.beat)
+        self._out.send(self._lights.show_beat(self._transport.run_at(now), due), "lights")
 
     # Events.
 
@@ -219,6 +234,7 @@ class Session:
     def _begin_take(self, since: float) -> None:
         """The run moves on from here; keys struck at or after `since` are its first notes."""
         self._take_run = self._turns.ended_at = self._transport.run_at(self._now)
+        self._lights.aim(self._take_run)
         for measure in self._hearing.begin(self._take_run, since):
             self._turns.hear(measure, self._now)
 
@@ -314,4 +330,5 @@ class Session:
         self._out.end(self._now, "player")
         panic = self._turns.scheduler.panic(self._now, self._controls.preset.channel - 1)
         self._out.send(panic)
+        self._out.send(self._lights.darken(self._now), "lights")
         self._has_ended = True

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PURE = ("candidates", "clock", "context", "echo", "events", "jack_frames", "loudness", "measure",
         "pedal", "pedalling", "phrase", "plans", "recall", "scheduler", "session", "simulation",
-        "sounding", "status", "thru", "transport", "voice")  # fmt: skip
+        "sounding", "state_out", "status", "thru", "transport", "voice")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
