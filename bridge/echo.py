@@ -5,6 +5,7 @@ echo, once for each time it was sent. A note-on always is: no hand strikes a key
 just as hard. Of the rest, to ignore one real message could cost more than to hear one echo twice
 (a note-off that is missing hangs, a wheel stays bent): it is an echo where nothing is lost by
 ignoring it, as it says what was said last; or where a loop is known, of which all came back lately.
+Of a known loop a second copy is ignored too: two tracks may send it back.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class EchoGuard:
         self.delay_s = 0.0
         self._sent: dict[bytes, deque[float]] = {}  # when each was sent, and has not come back
         self._order: deque[tuple[float, bytes]] = deque()
+        self._again: dict[bytes, float] = {}  # when what came back was sent: a copy may follow
         self._newest: dict[bytes, bytes] = {}  # of what has a value: the value sent last
         self._came_back: dict[int, int] = {}  # by kind: how many, since one was missing
 
@@ -46,13 +48,14 @@ class EchoGuard:
         """Whether a message that arrived is one that was sent; it is waited for no longer."""
         self._forget(message.time)
         key = _key(message)
+        kind = _kind(key)
+        came_back = self._came_back.get(kind, 0)
         times = self._sent.get(key)
         if not times or times[0] > message.time + SLACK_S:
-            return False
-        times.popleft()
-        kind = _kind(key)
-        came_back = self._came_back[kind] = self._came_back.get(kind, 0) + 1
-        if key[0] & 0xF0 == NOTE_ON or came_back > KNOWN:
+            return came_back >= KNOWN and key in self._again
+        self._again[key] = times.popleft()
+        self._came_back[kind] = came_back + 1
+        if key[0] & 0xF0 == NOTE_ON or came_back >= KNOWN:
             return True
         place = _place(message, key)
         return place is not None and self._newest.get(place) == key
@@ -69,6 +72,8 @@ class EchoGuard:
                     self._came_back[_kind(key)] = 0
             if not times:
                 self._sent.pop(key, None)
+            if self._again.get(key, at + 1) <= at:
+                del self._again[key]
 
 
 def _key(message: ChannelMessage) -> bytes:

@@ -46,7 +46,7 @@ from bridge.measure import Hearing
 from bridge.outbox import Outbox
 from bridge.pedal import SUSTAIN
 from bridge.presets import Preset
-from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF
+from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS
 from bridge.state_out import Lights
 from bridge.status import Mode, Settings, Status
 from bridge.thru import Thru, is_open
@@ -312,8 +312,9 @@ class Session:
         return run - last > IDLE_MEASURES * self._settings.meter.ticks
 
     def _control(self, event: ControlChange) -> None:
-        if event.control == SUSTAIN:
-            run, is_down = self._run_of(event.time), event.value >= PEDAL_DOWN
+        if event.control in (SUSTAIN, RESET_CONTROLLERS):
+            is_down = event.control == SUSTAIN and event.value >= PEDAL_DOWN
+            run = self._run_of(event.time)
             self._hearing.pedal(channel=event.channel, is_down=is_down, run=run)
 
     def _panic(self, event: ControlChange) -> None:

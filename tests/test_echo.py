@@ -21,11 +21,12 @@ from bridge.events import (
     Other,
     OutputDelay,
     Planned,
+    Quit,
     Send,
     Wake,
 )
 from bridge.session import Session, Settings
-from tests.stage import BEGIN, FOUR, clock, play, preset, seconds
+from tests.stage import BEGIN, FOUR, assert_whole, clock, play, preset, seconds
 from tests.test_invariants import at
 
 PLAYED = "| c4 d4 e4 - |"
@@ -106,6 +107,15 @@ def test_a_wheel_turned_fast_does_not_go_round_and_round() -> None:
     looped = Loop(turned, 0.011, thru="on").run(5.0)
     assert len(looped.sent) <= 400 + KNOWN * 2
     assert max(message.time for message in looped.sent) < 1.9
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_several_tracks_that_send_it_back_do_not_keep_it_going_either(copies: int) -> None:
+    played: list[Event] = [*play("| c4 d4 e4 f4 " * 4 + "|", begin=1.0)]
+    played += [ControlChange(1.0 + n / 100, 0, 1, n % 128) for n in range(400)]
+    loop = Loop(played, 0.008, copies=copies, thru="on", mode="off").run(20.0)
+    assert max(message.time for message in loop.sent) < max(e.time for e in played) + 0.1
+    assert len(loop.sent) < len(played) + 8 * copies
 
 
 def test_a_note_of_another_velocity_at_the_same_moment_is_heard() -> None:
@@ -193,3 +203,19 @@ def test_in_a_loop_every_note_of_the_player_is_heard_and_none_goes_round(
     assert loop.session.status().notes_heard == len(velocities)
     assert len(notes(loop.sent)) == (len(velocities) if thru == "on" else 0)
     assert len(loop.sent) <= len(played) * 2
+
+
+@given(chords, st.floats(0, 0.029), st.sampled_from(["off", "listening", "on"]), st.integers(1, 2))
+@settings(max_examples=40, deadline=None)
+def test_in_a_loop_a_duet_hears_the_player_alone_and_ends_whole(
+    drawn: list[tuple[float, int, int, float]], latency: float, thru: Any, copies: int
+) -> None:
+    played: list[Event] = []
+    for n, (start, pitch, _, length) in enumerate(drawn):  # FOUR has another velocity: 82
+        played += [NoteOn(BEGIN + start, 0, pitch + 24, n + 1)]
+        played += [NoteOff(BEGIN + start + length, 0, pitch + 24)]
+    events = [*clock(16), *played, Quit(BEGIN + 7.9)]
+    loop = Loop(events, latency, copies=copies, thru=thru, mode="duet", pedal="played").run(30.0)
+    assert_whole(loop.sent)
+    heard = loop.session.status().notes_heard
+    assert len(drawn) <= heard <= len(drawn) + KNOWN * (copies - 1)

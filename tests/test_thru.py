@@ -22,6 +22,7 @@ from bridge.events import (
 )
 from bridge.sounding import Owner, Sounding
 from bridge.thru import Thru
+from pianogen.grid import Measure, Note
 from tests import stage
 from tests.stage import BEGIN, Performance, assert_whole, measure, play, preset, seconds
 from tests.test_invariants import PRESETS, at, happenings, performances, plans
@@ -248,3 +249,41 @@ def test_with_thru_every_note_on_has_its_note_off_and_no_pedal_stays_down(
     p = stage.perform(events, ask=lambda ask: answers[ask.seed % len(answers)], presets=presets)
     assert_whole(p.messages)
     assert pedals_down(p.messages) == set()
+
+
+near = st.builds(
+    Note, st.integers(0, 31), st.integers(58, 66), st.integers(0, 31), st.integers(1, 40)
+)
+crowds = st.lists(near, min_size=6, max_size=16).map(lambda drawn: Measure(notes=tuple(drawn)))
+hands = st.lists(
+    st.tuples(st.floats(0, 16), st.integers(58, 66), st.floats(0.01, 4)), min_size=5, max_size=30
+)
+
+
+@given(hands, crowds, through, st.sampled_from(["none", "played"]), st.floats(1, 24))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+def test_both_on_the_same_few_keys_hang_nothing(
+    played: Any, answer: Measure, thru: Any, pedal: Any, end: float
+) -> None:
+    events: list[Event] = [*stage.clock(24), Quit(beat(end))]
+    for start, pitch, length in played:
+        events += key(start, start + length, pitch)
+        events.append(ControlChange(beat(start + length / 2), 0, 64, 127 * (pitch % 2)))
+    duet = preset(mode="duet", thru=thru, pedal=pedal)
+    p = stage.perform(events, ask=lambda ask: answer, presets=[duet])
+    assert_whole(p.messages)
+    assert pedals_down(p.messages) == set()
+
+
+@given(hands)
+@settings(max_examples=40, deadline=None)
+def test_all_that_is_played_goes_out_while_the_machine_is_silent(played: Any) -> None:
+    events: list[Event] = []
+    for n, (start, pitch, length) in enumerate(played):  # a key of its own and a velocity each
+        events += [NoteOn(beat(start), n % 16, pitch, n + 1)]
+        events += [NoteOff(beat(start + length), n % 16, pitch)]
+    p = stage.perform(events, presets=[preset(mode="off", thru="on")], until=beat(40))
+    assert [m for m in p.messages if isinstance(m, NoteOn)] == sorted(
+        (e for e in events if isinstance(e, NoteOn)), key=lambda e: e.time
+    )
+    assert_whole(p.messages)
