@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from bridge.context import CONTEXT_MEASURES, Context
 from bridge.controls import Controls
 from bridge.events import Ask
+from bridge.measure import Hearing
 from bridge.phrase import Turn
 from bridge.plans import Plan, Plans
 from bridge.roles import LastAnswer
-from bridge.scheduler import Booking
+from bridge.scheduler import Booked
 from bridge.stages import Stages
 from bridge.status import Settings
 from bridge.transport import Transport
-from bridge.voice import bookings
+from bridge.voice import voiced
 from pianogen.grid import PPQN, Measure
 
 
@@ -26,7 +27,7 @@ class _Voiced:
     plan: Plan
     measure: int
     latency_s: float
-    notes: list[Booking]
+    notes: list[Booked]
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class Asking:
     settings: Settings
     controls: Controls
     transport: Transport
+    hearing: Hearing
     stages: Stages
     context: Context
     plans: Plans
@@ -79,7 +81,7 @@ class Asking:
         self.plans.asked(measure, ask, self.controls.coming, now, takes_over=True)
         self.send(ask)
 
-    def voiced(self, plan: Plan, measure: int) -> list[Booking]:
+    def voiced(self, plan: Plan, measure: int) -> list[Booked]:
         """A plan's notes as they are to be sent; made when it arrives, so that it is at the line
         a look-up."""
         latency_s, made = self.stages.latency_s(plan.preset), self._voiced
@@ -89,7 +91,8 @@ class Asking:
             or (made.measure, made.latency_s) != (measure, latency_s)
         ):
             line = measure * self.settings.meter.ticks
-            notes = bookings(plan.measure, line, plan.preset, latency_s)
+            loudness = self.hearing.loudness
+            notes = voiced(plan.measure, line, plan.preset, latency_s, loudness)
             made = self._voiced = _Voiced(plan, measure, latency_s, notes)
         return made.notes
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, ProgramChange
+from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, Other, ProgramChange
 from bridge.gestures import (
     ChoosePreset,
     Freeze,
@@ -99,6 +99,7 @@ class Binding:
 
 VALUES: dict[str, Value | Words] = {
     "mode": Words("mode", ("answer", "continue", "duet", "off")),
+    "thru": Words("thru", ("off", "listening", "on")),
     "temperature": Value("temperature", 0.3, 2.0, "log"),
     "velocity_temperature": Value("velocity_temperature", 0.1, 2.0, "log"),
     "rhythm_temperature": Value("rhythm_temperature", 0.2, 2.0, "log"),
@@ -107,6 +108,7 @@ VALUES: dict[str, Value | Words] = {
     "low_pitch": Value("low_pitch", 0, 127, is_whole=True),
     "high_pitch": Value("high_pitch", 0, 127, is_whole=True),
     "velocity_scale": Value("velocity_scale", 0.25, 2.0, "log"),
+    "velocity_follow": Value("velocity_follow", 0.0, 1.0),
     "answer_measures": Value("answer_measures", 1, 16, is_whole=True),
 }
 HOLDS: dict[str, type[HandOver | Freeze]] = {"hand_over": HandOver, "freeze": Freeze}
@@ -152,10 +154,12 @@ def _by_default() -> tuple[Binding, ...]:
         "low_pitch": 29,
         "high_pitch": 30,
         "velocity_scale": 31,
+        "velocity_follow": 102,
         "answer_measures": 103,
         "mutate": 105,
         "repeat": 106,
         "freeze": 107,
+        "thru": 108,
         "panic": 109,
         "next_preset": 110,
         "previous_preset": 111,
@@ -253,6 +257,8 @@ def _place_of(event: ChannelMessage) -> list[tuple[str, int | None]]:
             return [("note", event.pitch)]
         case ProgramChange():
             return [("program", event.program), ("program", _ANY_PROGRAM)]
+        case Other():
+            return []
 
 
 def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
@@ -268,7 +274,7 @@ def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
             return _Moved(event.value / 127, event.value, event.value >= DOWN)
         case NoteOn():
             return _Moved(event.velocity / 127, event.velocity, True)
-        case NoteOff():
+        case NoteOff() | Other():
             return _Moved(0.0, 0, False)
         case ProgramChange():
             state.is_down = False  # each program change is a press

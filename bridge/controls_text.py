@@ -16,6 +16,7 @@ ABOUT = {
     "hand_over": "the machine's turn, from the next measure line on",
     "freeze": "the last answer round and round",
     "mode": "answer, continue, duet or off",
+    "thru": "whether what you play is passed on: off, listening or on",
     "temperature": "how daring its pitches are",
     "velocity_temperature": "how daring its loudness is",
     "rhythm_temperature": "how daring its rhythm is",
@@ -24,6 +25,7 @@ ABOUT = {
     "low_pitch": "the lowest key it plays (middle C is 60)",
     "high_pitch": "the highest key it plays",
     "velocity_scale": "how loud it plays; 1 is as it was drawn",
+    "velocity_follow": "how far its loudness follows yours",
     "answer_measures": "how many measures an answer lasts",
 }
 

@@ -27,6 +27,8 @@ from pianogen.sampling import Sampling
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
 Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
+Through: TypeAlias = Literal["off", "listening", "on"]
+Pedalling: TypeAlias = Literal["none", "played"]
 
 DEFAULT_CHECKPOINT = "default"
 _MOST = {"most": MOST_CANDIDATES}
@@ -44,6 +46,9 @@ class Preset(BaseModel):
     `duet` (plays along, each measure from what both played), `off` (only listens).
     on_interruption: what it does when the performer plays into its turn: `yield` (listens at
     once), `finish` (at the next measure line), `overlap` (plays to its end).
+    thru: whether what the performer plays is sent on: `off`, `on`, `listening` (while no answer).
+    pedal: `played` (the sustain pedal under notes that overlap) or `none`.
+    velocity_follow: how far the answer's loudness is moved to the performer's, 0..1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +78,9 @@ class Preset(BaseModel):
     channel: int = Field(1, ge=1, le=16)
     octave_shift: int = Field(0, ge=-4, le=4)
     velocity_scale: float = Field(1.0, gt=0, le=4)
+    velocity_follow: float = Field(0.0, ge=0, le=1)
+    pedal: Pedalling = "none"
+    thru: Through = "off"
     latency_ms: float = Field(0.0, ge=-200, le=500)
     late_limit_ms: float = Field(30.0, ge=1, le=1000)
 
@@ -83,7 +91,7 @@ class Preset(BaseModel):
             return value
         raise PydanticCustomError("candidates", "must be auto or 1 to {most}", _MOST)
 
-    @field_validator("mode", mode="before")
+    @field_validator("mode", "pedal", "thru", mode="before")
     @classmethod
     def _word(cls, value: object) -> object:
         """YAML reads `on` and `off` as truth values."""
@@ -274,7 +282,7 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
             yield fields.say(f"there is no checkpoint {shown(found)}", "checkpoint")
 
 
-_WORDS = ("name", "description", "checkpoint", "sha256", "mode")
+_WORDS = ("name", "description", "checkpoint", "sha256", "mode", "pedal", "thru")
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:

@@ -67,7 +67,9 @@ class Turns:
         self._hearing = hearing
         self._out = outbox
         self._context = context = Context(settings.meter, hearing)
-        self._asking = Asking(settings, controls, transport, stages, context, plans, outbox.add)
+        self._asking = Asking(
+            settings, controls, transport, hearing, stages, context, plans, outbox.add
+        )
         self._roles = Roles(settings.meter)
         self._phrase: Phrase | None = None
         self._turn: Turn | None = None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from bridge.control_map import DOWN, FINE, Source, sort_of
-from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, ProgramChange
+from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, Other, ProgramChange
 
 REST_S = 0.4  # a knob that stands so long has arrived
 LONGEST_S = 4.0  # one that never does (automation) is moved all the same
@@ -125,6 +125,8 @@ class Ear:
                 self._strike(event)
             case ProgramChange():
                 self._program = event
+            case Other():
+                pass
             case _:
                 assert_never(event)
 

@@ -45,8 +45,10 @@ from pianogen.grid import PPQN, Measure, Meter, Note, bin_to_velocity
 BPM = 120.0
 TICK_S = 60 / BPM / PPQN
 MEASURE_S = 240 / BPM
+PLAYER = 0  # the channel of what is played, which thru passes on
 BINS = (6, 12, 18, 24)  # of the machine's four notes
 RARE = ("mode", "hand_over", "mutate", "repeat", "freeze", "panic", "next_preset")
+FOLLOWING = ("velocity_follow",)  # what it does depends on what was heard
 MODES = ("answer", "continue", "duet", "off")
 PRESETS = tuple(
     Preset(
@@ -56,7 +58,7 @@ PRESETS = tuple(
         on_interruption=policy,
         rest_beats=0.5,
         listen_measures=2,
-        channel=1 + 4 * n + i,
+        channel=PLAYER + 2 + 4 * n + i,
         octave_shift=0,
         temperature=0.5 + 0.01 * (4 * n + i),
         velocity_scale=0.5 + 0.1 * i,
@@ -112,7 +114,7 @@ class Storm:
 
     def _controls(self) -> Iterator[Event]:
         rng = random.Random(self.seed + 2)
-        usual = [name for name in CONTROLS if name in VALUES and name not in RARE]
+        usual = [name for name in VALUES if name in CONTROLS and name not in (*RARE, *FOLLOWING)]
         rare = [name for name in RARE if self.mode is None or name not in ("mode", "next_preset")]
         if not self.is_repeating:
             rare = [name for name in rare if name not in ("repeat", "freeze")]
@@ -244,7 +246,7 @@ def weather(storm: Storm, *, is_checked: bool = True) -> Aftermath:
                 message = action.message
                 digest.update(encode(message) + repr(message.time).encode())
                 ledger.record(message, message.time)
-                if isinstance(message, NoteOn):
+                if isinstance(message, NoteOn) and message.channel != PLAYER:
                     after.notes += 1
                     after.modes.add(session.status().play_mode)
                     if is_checked and (

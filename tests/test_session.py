@@ -88,8 +88,9 @@ def test_a_held_key_is_playing() -> None:
     assert perform(clock(24) + held).notes() == answers(12)
 
 
-def test_the_pedal_holds_the_phrase_open() -> None:
-    pedal = [ControlChange(at(0), 0, 64, 127), ControlChange(at(5), 0, 64, 0)]
+@pytest.mark.parametrize("up", [64, 121])  # the pedal itself; all controllers reset
+def test_the_pedal_holds_the_phrase_open(up: int) -> None:
+    pedal = [ControlChange(at(0), 0, 64, 127), ControlChange(at(5), 0, up, 0)]
     assert perform(clock(24) + play("| c4 - - - |") + pedal).notes() == answers(8)
 
 

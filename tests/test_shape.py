@@ -10,9 +10,10 @@ import pytest
 from pianogen.presets import CONTROLS_FILE
 
 ROOT = Path(__file__).parent.parent
-PURE = ("candidates", "clock", "context", "control_map", "controls_text", "events", "jack_frames",
-        "learn", "measure", "phrase", "plans", "recall", "scheduler", "session", "simulation",
-        "status", "transport", "voice", "what_moved")  # fmt: skip
+PURE = ("candidates", "clock", "context", "control_map", "controls_text", "echo", "events",
+        "jack_frames", "learn", "loudness", "measure", "pedal", "pedalling", "phrase", "plans",
+        "recall", "scheduler", "session", "simulation", "sounding", "state_out", "status", "thru",
+        "transport", "voice", "what_moved")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
