@@ -124,7 +124,7 @@ class Asking:
             return self.context.before(measure, self.transport.run_at(now))
         start, heard = last.made_from
         if measure > turn.first:
-            heard += last.measures
+            heard += last.measures[: measure - turn.first]
         surplus = max(0, len(heard) - CONTEXT_MEASURES)
         return start + surplus, heard[surplus:]
 

@@ -27,12 +27,16 @@ class Context:
 
     def begin_phrase(self, measure: int) -> None:
         """A phrase begins in `measure`: of the silence before it one measure stays."""
+        self.shorten_silence(measure)
+        self.reach(measure)
+
+    def shorten_silence(self, measure: int) -> None:
+        """Something begins in `measure`: of the silence before it one measure stays."""
         while self._order and self._order[-1] < measure and self._is_silent(self._order[-1]):
             self._order.pop()
             self._count -= 1
         if self._order and measure - self._order[-1] > 1:
             self._append(measure - 1)
-        self.reach(measure)
 
     def reach(self, measure: int) -> None:
         """Everything up to and including `measure` is context."""
@@ -45,6 +49,8 @@ class Context:
     def answered(self, measure: int, notes: Iterable[Note]) -> None:
         """The machine plays `notes` in `measure`."""
         self._own[measure] = tuple(notes)
+        self.reach(measure)
+        self._forget()
 
     def overtaken(self, measure: int, step: int, notes: Iterable[Note]) -> None:
         """From `step` of `measure` on the machine plays these notes instead."""

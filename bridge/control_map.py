@@ -176,7 +176,6 @@ class _State:
     """Where a binding's control stands."""
 
     is_down: bool = False
-    is_on: bool = False
     coarse: int = 0
     fine: int = 0
 
@@ -290,9 +289,6 @@ def _gesture(binding: Binding, state: _State, moved: _Moved) -> Gesture | None:
     if (hold := HOLDS.get(binding.control)) is not None:
         if not binding.is_toggle:
             return hold(moved.is_down) if moved.is_down != state.is_down else None
-        if not is_pressed:
-            return None
-        state.is_on = not state.is_on
-        return hold(state.is_on)
+        return hold(None) if is_pressed else None
     assert binding.value is not None
     return SetValue(binding.value.field, binding.value.at(moved.share))

@@ -51,6 +51,11 @@ class Turn:
     phrase: Phrase | None = None
     script: tuple[Plan, ...] = ()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it lasts as long as the hand-over is down."""
+        return self.because == "hand-over" and self.mode == "continue"
+
     def has(self, measure: int) -> bool:
         """Whether `measure` is one of its own."""
         return self.first <= measure and (self.end is None or measure < self.end)

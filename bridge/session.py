@@ -186,7 +186,7 @@ class Session:
             case Wake():
                 pass
             case Planned():
-                self._turns.receive(event)
+                self._turns.receive(event, self._now)
             case ModelReady():
                 self._turns.find_model(event.response_s)
             case ModelLost():
@@ -233,7 +233,8 @@ class Session:
 
     def _begin_take(self, since: float) -> None:
         """The run moves on from here; keys struck at or after `since` are its first notes."""
-        self._take_run = self._turns.ended_at = self._transport.run_at(self._now)
+        self._take_run = self._transport.run_at(self._now)
+        self._turns.begin(self._now)
         self._lights.aim(self._take_run)
         for measure in self._hearing.begin(self._take_run, since):
             self._turns.hear(measure, self._now)

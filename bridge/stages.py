@@ -7,7 +7,7 @@
      |         |          before the freeze by a lead (see lead.py): renewed
      |         as long before as drafting may take: a first plan, where an answer may begin and
      |         no key is down
-     inside an answer, when what is due on the line has gone out: a first plan
+     inside a turn, when what is due on the line has gone out: a first plan
 
 Where notes are sent early by a latency, all come earlier by as much. Whatever is asked is wanted by
 the stage that comes next, when the model may be asked again: the model draws as many drafts as are
@@ -47,8 +47,10 @@ class Stages:
         self._asks_at = 0.0
 
     def aim(self, now: float) -> None:
-        """Find the line that comes next."""
-        self.line = int(self._transport.run_at(now) // self._settings.meter.ticks) + 1
+        """Find the line that comes next, of which nothing has been sent yet."""
+        early_s = max(0.0, self.latency_s(self._controls.coming))
+        run = self._transport.run_at(now + early_s)
+        self.line = int(run // self._settings.meter.ticks) + 1
         self.stage = "draft"
 
     def cross(self) -> None:
@@ -106,7 +108,8 @@ class Stages:
     @property
     def drafts(self) -> int:
         """How many drafts the lead leaves time for."""
-        return min(DRAFTS, self._controls.coming.sampling.candidates)
+        candidates = self._controls.coming.candidates
+        return DRAFTS if candidates == "auto" else min(DRAFTS, candidates)
 
     def wanted_by(self, now: float) -> float:
         """When the model may be asked again, before the line or on it."""

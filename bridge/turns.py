@@ -2,10 +2,10 @@
 
 Each measure line is reached in stages (stages.py): plans are made and renewed, who plays from the
 line on is settled by mode, phrase and controls (roles.py), and the newest plan that is ready plays.
-A plan is renewed only where what it was made from has changed; at the freeze only where notes have
-begun since, and one draft is done by the line. Another preset is asked for at once, and where its
-plan comes after the line all the same, it takes over from the step that comes next: a note is never
-half of two presets. Knows no MIDI events: session.py translates.
+A plan is renewed only where what it was made from has changed; at the freeze only where more has
+than how long notes last, and one draft is done by the line. Another preset is asked for at once,
+and where its plan comes after the line all the same, it takes over from the step that comes next: a
+note is never half of two presets. Knows no MIDI events: session.py translates.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from bridge.measure import Hearing, step_of
 from bridge.outbox import Outbox
 from bridge.phrase import Phrase, Turn
 from bridge.plans import Plan, Plans
+from bridge.presets import Preset
 from bridge.roles import LastAnswer, Rest, Roles
 from bridge.scheduler import Scheduler
 from bridge.stages import Stages
@@ -89,7 +90,8 @@ class Turns:
     @property
     def has_work(self) -> bool:
         """Whether there is something to do at the next measure line."""
-        is_waiting = self._turn is None and self._phrase is None and not self._roles.is_pending
+        is_heard = self._phrase is not None and self._may_answer
+        is_waiting = self._turn is None and not is_heard and not self._roles.is_pending
         return not is_waiting or self._controls.is_changing
 
     def due(self) -> list[Due]:
@@ -138,10 +140,7 @@ class Turns:
 
     def _settle(self, now: float) -> None:
         """The freeze: who plays from the line on; a plan is renewed where it has grown old."""
-        turn = self._turn_at_line(self.stages.frozen)
-        if turn is not None and turn is not self._turn and not self._may_begin(turn):
-            turn = None
-        self._settle_turn(turn)
+        turn = self._settle_turn()
         if turn is not None:
             self._asking.renew(turn, self._roles.last, now)
 
@@ -152,19 +151,22 @@ class Turns:
         rest = Rest(self._hearing.quiet_since(run), self.stages.frozen)
         if turn is not None and turn.has(line) and self._roles.goes_on(turn, preset, rest):
             return turn
-        return self._roles.beginning(line, preset, self._phrase, rest)
+        phrase = self._phrase
+        if phrase is None and turn is not None and turn.first == line:
+            phrase = turn.phrase  # settled otherwise a moment ago
+        anew = self._roles.beginning(line, preset, phrase, rest, turn)
+        if anew is not None:
+            self._context.shorten_silence(line)
+        return anew
 
-    def _may_begin(self, turn: Turn) -> bool:
-        if self.is_model_ready or turn.script:
-            return True
-        self._tell_of_model("the model is not ready: only listening")
-        self._phrase = None
-        return False
-
-    def _settle_turn(self, turn: Turn | None) -> None:
+    def _settle_turn(self) -> Turn | None:
+        """Who plays from the next line on; the machine's turn, if it is."""
         before, line = self._turn, self.stages.line
+        turn = self._turn_at_line(self.stages.frozen)
+        if turn is not None and turn is not before and not self._may_begin(turn):
+            turn = None
         if turn is before:
-            return
+            return turn
         if turn is not None:
             if before is not None:
                 self.ended_at = line * self._ticks
@@ -172,6 +174,16 @@ class Turns:
             self._roles.begin(turn)
         elif before is not None:
             self._turn = before.ending(line)
+        return turn
+
+    def _may_begin(self, turn: Turn) -> bool:
+        if self.is_model_ready or turn.script:
+            return True
+        self._tell_of_model("the model is not ready: only listening")
+        self._phrase = None
+        self._roles.once = None
+        self._roles.is_called &= self._roles.is_held
+        return False
 
     def _cross_line(self, now: float) -> None:
         self.switch_preset()
@@ -187,6 +199,7 @@ class Turns:
     def _play(self, turn: Turn, measure: int) -> None:
         """Book what is to be played in the measure that begins now; without a plan, a rest."""
         if turn.script:
+            self.plans.take(measure)  # made for a turn that went before: not wanted
             self._book(turn.script[(measure - turn.first) % len(turn.script)], measure)
             return
         self._asking.answers += 1
@@ -208,16 +221,16 @@ class Turns:
         """The answer so far, and what it was made from, for whoever asks for it again."""
         last = self._roles.last
         if measure == turn.first:
-            made_from = None if plan is None else plan.made_from
-            last = self._roles.last = LastAnswer([], turn.end is None, made_from)
+            last = self._roles.last = LastAnswer([], turn.end is None)
         last.add(Plan(Measure(self._meter), self._controls.preset) if plan is None else plan)
 
     def _take_over(self, measure: int, now: float) -> None:
         """What is left of the measure is played by a plan for it that came after its line."""
-        plan = self.plans.take(measure)
-        if plan is None or self._turn is None or not self._turn.has(measure):
+        plan, turn = self.plans.take(measure), self._turn
+        if plan is None or turn is None or turn.script or not turn.has(measure):
             return
-        first = step_of(self._transport.run_at(now)) + 1 - measure * self._meter.steps
+        sent_until = now + max(0.0, self.stages.latency_s(plan.preset))
+        first = step_of(self._transport.run_at(sent_until)) + 1 - measure * self._meter.steps
         begins = measure * self._ticks + first * TICKS_PER_STEP
         self.scheduler.drop_from(begins)
         self.scheduler.max_polyphony = plan.preset.max_polyphony
@@ -241,34 +254,45 @@ class Turns:
                 self._finish(self._turn)
         else:
             phrase = self._yield(self._turn, now)
-        if phrase is not None or self._turn is not None:
+        if self._turn is not None or (phrase is not None and self._may_answer):
             self._context.reach(measure)
         else:
             self._context.begin_phrase(measure)
         self._phrase = Phrase(measure, measure) if phrase is None else phrase.reaching(measure)
 
+    @property
+    def _may_answer(self) -> bool:
+        """Whether a phrase is waited for."""
+        return self._controls.coming.mode in ("answer", "duet")
+
     def _stays(self, turn: Turn) -> bool:
-        """Whether the machine plays on while the performer plays."""
-        if turn.because in ("duet", "freeze"):
+        """Whether the machine plays on, or begins all the same, while the performer plays."""
+        if turn.mode == "duet" or turn.because == "freeze":
             return True
         if self._is_answering:
             return self._controls.preset.on_interruption != "yield"
-        return turn.because not in ("rest", "full")  # it was asked for, and is about to begin
+        if turn.because == "full":
+            return self._controls.coming.on_interruption != "yield"
+        return turn.because != "rest"  # it was asked for, and is about to begin
 
     def _finish(self, turn: Turn) -> None:
-        if turn.because not in ("duet", "freeze"):
+        if turn.mode != "duet" and turn.because != "freeze":
             self._turn = turn.ending(self.stages.line)
-            self._roles.is_handed = False
+            self._roles.interrupted()
 
     def _yield(self, turn: Turn | None, now: float) -> Phrase | None:
-        """Fall silent; returns the phrase that goes on, where there is one."""
-        phrase = self._phrase
-        if turn is not None:
-            was_rest_too_short = not self._is_answering and turn.because == "rest"
-            phrase = turn.phrase if was_rest_too_short else None
-            self._roles.is_handed = False
+        """Fall silent; returns the phrase that goes on, where there is one.
+
+        Where the machine does not yield, its last notes end by themselves.
+        """
+        if turn is None:
+            if self._controls.preset.on_interruption == "yield":
+                self.fall_silent(now)
+            return self._phrase
+        was_rest_too_short = not self._is_answering and turn.because == "rest"
+        self._roles.interrupted()
         self.fall_silent(now)
-        return phrase
+        return turn.phrase if was_rest_too_short else None
 
     def do(self, gesture: Gesture, now: float) -> None:
         """The player asks for something by a control: in force from the next line on.
@@ -284,49 +308,80 @@ class Turns:
             case HandOver():
                 self._hand_over(gesture.is_on, now)
             case Mutate():
-                self._roles.once = "mutate"
+                self._roles.ask_again("mutate", before)
             case Repeat():
-                self._roles.once = "repeat"
+                self._roles.ask_again("repeat", before)
             case Freeze():
-                self._roles.is_frozen = gesture.is_on
+                is_frozen = self._roles.is_frozen
+                self._roles.is_frozen = not is_frozen if gesture.is_on is None else gesture.is_on
             case Panic():
                 self.panic(now)
+                self._phrase = None
                 self._out.send(self.scheduler.panic(now, self._controls.preset.channel - 1))
             case _:
                 assert_never(gesture)
+        self._reconsider(before, now)
+
+    def _hand_over(self, is_on: bool | None, now: float) -> None:
+        was_held, turn = self._roles.is_held, self._turn
+        self._roles.hand_over(is_on, self._controls.coming, turn)
+        is_yielding = self._controls.preset.on_interruption == "yield"
+        is_released = was_held and not self._roles.is_held and is_yielding
+        if turn is None and self._roles.is_called and self._has_just_begun(now):
+            self._begin_late(now)
+        elif is_released and turn is not None and turn.is_held:
+            self.fall_silent(now)
+
+    def _begin_late(self, now: float) -> None:
+        """Asked to play a moment after the line: from the next step on that it can."""
+        measure = self.stages.line - 1
+        rest = Rest(self._hearing.quiet_since(run := self._transport.run_at(now)), run)
+        turn = self._roles.beginning(measure, self._controls.coming, self._phrase, rest)
+        if turn is None or turn.script or not self._may_begin(turn):
+            return
+        self._context.shorten_silence(measure)
+        self._turn, self._phrase = turn, None
+        self._roles.begin(turn)
+        self._keep(turn, measure, None)
+        self._context.answered(measure, ())
+        self._ask_at_once(measure, now)
+
+    def _reconsider(self, before: Preset, now: float) -> None:
+        """What was asked for changes the measure to come; another preset even one just begun."""
         coming = self._controls.coming
+        is_other = coming.number != before.number
         if coming.mode != before.mode and self._phrase is not None:
             self._phrase = Phrase(self._phrase.last, self._phrase.last)  # the new mode's begins
-        self._reconsider(coming.number != before.number, now)
-
-    def _hand_over(self, is_on: bool, now: float) -> None:
-        if is_on:
-            self._roles.is_handed = True
-        elif self._controls.coming.mode == "continue":
-            self._roles.is_handed = False
-            is_yielding = self._controls.preset.on_interruption == "yield"
-            if is_yielding and self._turn is not None and self._turn.mode == "continue":
-                self.fall_silent(now)
-
-    def _reconsider(self, is_other_preset: bool, now: float) -> None:
-        """What was asked for changes the measure to come; another preset even one just begun."""
-        line = self.stages.line
         if not self._transport.is_running:
             self.switch_preset()
-        elif is_other_preset and self._is_answering and self._has_just_begun(now):
-            self.switch_preset()
-            self._ask_at_once(line - 1, now)
+        elif is_other and self._is_answering and self._has_just_begun(now):
+            self._switch_late(now)
         elif self.stages.stage == "line":
-            self._settle(now)
-            if is_other_preset:
-                self._ask_at_once(line, now)
-        elif is_other_preset:
-            self._ask_at_once(line, now)
+            self._settle_late(is_other, now)
+        elif is_other:
+            self._ask_at_once(self.stages.line, now)
+
+    def _settle_late(self, is_other: bool, now: float) -> None:
+        """Between freeze and line; a value that was turned counts from the next plan."""
+        turn = self._settle_turn()
+        if turn is not None and (is_other or not self.plans.are_expected(self.stages.line)):
+            self._ask_at_once(self.stages.line, now)
+
+    def _switch_late(self, now: float) -> None:
+        """Another preset a moment after the line: its plan takes over within the measure."""
+        turn, coming = self._turn, self._controls.coming
+        if coming.mode == "off":
+            self.switch_preset()
+            self.fall_silent(now)
+        elif turn is not None and turn.mode == coming.mode and not turn.script:
+            self.switch_preset()
+            self._ask_at_once(self.stages.line - 1, now)
 
     def _has_just_begun(self, now: float) -> bool:
         """Whether what comes now belongs, rounded as notes are, to the line just crossed."""
-        into_measure = self._transport.run_at(now) - (self.stages.line - 1) * self._ticks
-        return 0 <= into_measure < HALF_STEP
+        return self._transport.is_running and (
+            self._transport.run_at(now) - (self.stages.line - 1) * self._ticks < HALF_STEP
+        )
 
     def _ask_at_once(self, measure: int, now: float) -> None:
         if self._turn is not None and self._turn.has(measure) and self.is_model_ready:
@@ -339,7 +394,7 @@ class Turns:
 
     # What the model and the transport bring.
 
-    def receive(self, planned: Planned) -> None:
+    def receive(self, planned: Planned, now: float) -> None:
         """The model has answered a request."""
         line = self.stages.line
         if (trouble := self.plans.receive(planned, line)) is not None:
@@ -347,7 +402,7 @@ class Turns:
         if (plan := self.plans.ready(line)) is not None:
             self._asking.voiced(plan, line)
         if self._is_answering and self.plans.ready(line - 1) is not None:
-            self._take_over(line - 1, planned.time)
+            self._take_over(line - 1, now)
 
     def find_model(self, response_s: float) -> None:
         """The model answers from now on, as fast as that, so far as is known."""
@@ -358,7 +413,8 @@ class Turns:
     def lose_model(self, now: float) -> None:
         """The model is gone: listen only."""
         self.is_model_ready = False
-        self.fall_silent(now)
+        if self._turn is None or not self._turn.script:
+            self.fall_silent(now)
         self.plans.lose()
         self._tell_of_model("the model is gone: only listening until it is back")
 
@@ -384,11 +440,17 @@ class Turns:
         A half phrase answered minutes later would surprise.
         """
         self._out.send(self.scheduler.release(now))
-        self._context.cut(self._transport.left_at)
+        early_s = max(0.0, self.stages.latency_s(self._controls.preset))
+        self._context.cut(self._transport.left_at + early_s / self._transport.period)
         self.plans.drop()
+        self._roles.halted(self._turn)
         self._turn = self._phrase = None
-        self._roles.forget()
         self.switch_preset()
+
+    def begin(self, now: float) -> None:
+        """The run moves on from here."""
+        self.ended_at = self._transport.run_at(now)
+        self.stages.aim(now)
 
     def _aim(self, now: float) -> None:
         """Before work arises where there was none: find the line that comes next."""

@@ -87,10 +87,10 @@ def test_a_hold_lasts_while_it_is_down(source: Source) -> None:
 
 def test_a_toggle_lasts_until_it_goes_down_again() -> None:
     toggle = Binding("freeze", Source("note", 36), is_toggle=True)
-    assert gestures(toggle, *strike(36)) == [Freeze(True)]
-    assert gestures(toggle, *strike(36), *strike(36)) == [Freeze(True), Freeze(False)]
+    assert gestures(toggle, *strike(36)) == [Freeze(None)]
+    assert gestures(toggle, *strike(36), *strike(36)) == [Freeze(None), Freeze(None)]
     by_program = Binding("freeze", Source("program", 3), is_toggle=True)
-    assert gestures(by_program, program(3), program(3)) == [Freeze(True), Freeze(False)]
+    assert gestures(by_program, program(3), program(3)) == [Freeze(None), Freeze(None)]
 
 
 # Presets.
@@ -254,7 +254,8 @@ def test_what_is_held_is_released_before_it_is_held_again(
     sources: list[Source], messages: list[ChannelMessage]
 ) -> None:
     for source in sources:
-        told = gestures(Binding("hand_over", source, is_toggle=len(messages) % 2 == 0), *messages)
+        if source.kind == "program":
+            continue
+        told = gestures(Binding("hand_over", source), *messages)
         held = [gesture.is_on for gesture in told if isinstance(gesture, HandOver)]
-        if source.kind != "program" or len(messages) % 2 == 0:
-            assert held == [index % 2 == 0 for index in range(len(held))]
+        assert held == [index % 2 == 0 for index in range(len(held))]

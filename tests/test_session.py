@@ -245,7 +245,8 @@ def test_of_a_long_silence_one_measure_stays() -> None:
     p = perform(clock(64) + play("| c4 d4 - - | - | - | - | - | - | c4 d4 - - |"))
     first, second = p.asks[0][1], p.asks[1][1]
     assert (first.start, len(first.context)) == (0, 1)
-    assert [m.is_silent for m in second.context] == [False, True, False]
+    assert [m.is_silent for m in second.context] == [False, False, True, False]
+    assert second.context[1] == FOUR
 
 
 def test_the_same_performance_gives_the_same_answer() -> None:
@@ -353,12 +354,19 @@ def test_the_lead_and_its_reason_are_told_once_and_again_when_the_tempo_changes(
 def test_a_model_that_fails_gives_rests() -> None:
     p = perform(clock(24) + play(TWO), ask=lambda ask: None)
     assert p.notes() == []
-    assert (p.status.plans_failed, p.status.measures_missed) == (2, 2)
+    assert (p.status.measures_answered, p.status.measures_missed) == (0, 2)
+
+
+def test_a_request_that_failed_is_made_again_while_there_is_time() -> None:
+    answers_of = iter([None, FOUR])
+    p = perform(clock(12) + play("| c4 d4 - - |"), ask=lambda ask: next(answers_of))
+    assert p.notes() == answers(4)
+    assert p.status.plans_failed == 1
 
 
 def test_a_plan_in_another_meter_is_a_failure() -> None:
     p = perform(clock(16) + play("| c4 d4 - - |"), ask=lambda ask: Measure(Meter(3, 4)))
-    assert (p.status.plans_failed, p.messages) == (1, [])
+    assert (p.status.plans_failed > 0, p.messages) == (True, [])
 
 
 def test_without_a_model_it_listens_and_says_so_once() -> None:
