@@ -52,9 +52,12 @@ class Pedal:
         self._booked = sorted([*self._booked, *strokes], key=_START)
 
     def next(self, time_of: TimeOf) -> tuple[float, bool, Stroke] | None:
-        """What comes next: when, whether it is a way down, and of which stroke."""
+        """What comes next: when, whether it is a way down, and of which stroke.
+
+        Strokes are made in the order of their starts, whatever their latencies.
+        """
         ways = [(time_of(s.end) - s.latency_s, False, s) for s in self._down.values()]
-        ways += [(time_of(s.start) - s.latency_s, True, s) for s in self._booked]
+        ways += [(time_of(s.start) - s.latency_s, True, s) for s in self._booked[:1]]
         return min(ways, key=lambda way: way[:2], default=None)
 
     def go_down(self, stroke: Stroke, due: float, now: float) -> list[ControlChange]:

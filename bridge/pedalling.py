@@ -40,5 +40,5 @@ def strokes(notes: Sequence[Booking], line: float) -> list[Stroke]:
         Stroke(start + BEHIND, end, note.channel, note.latency_s, note.limit_s)
         for start, following in zip(changes, [*changes[1:], line], strict=False)
         for note in (lasting[start],)
-        if (end := min(note.end, following, line)) - start - BEHIND >= SHORTEST
+        if (end := min(note.end, following)) - start - BEHIND >= SHORTEST
     ]

@@ -167,8 +167,15 @@ def test_the_pedal_is_booked_and_released_with_the_notes() -> None:
     scheduler.book([Stroke(0, 10, 4), Stroke(20, 30, 4)])
     assert scheduler.next_due(lambda run: run) == 0
     assert scheduler.due(0.0, lambda run: run) == [ControlChange(0, 4, 64, 127)]
-    scheduler.drop_from(15)
     assert scheduler.release(5.0) == [ControlChange(5.0, 4, 64, 0)]
+    assert scheduler.next_due(lambda run: run) is None
+
+
+def test_a_plan_that_takes_over_drops_the_strokes_of_the_one_before() -> None:
+    scheduler = Scheduler()
+    scheduler.book([Stroke(0, 10, 4), Stroke(20, 30, 4)])
+    scheduler.drop_from(15)
+    scheduler.due(10.0, lambda run: run)
     assert scheduler.next_due(lambda run: run) is None
 
 

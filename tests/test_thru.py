@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pytest
@@ -129,6 +131,12 @@ def test_a_panic_ends_what_was_passed_on_and_its_own_note_off_is_no_longer_sent(
     events: list[Event] = [*key(1, 9), at(end, beat(2))]
     p = perform(events, presets=[preset(thru="on", mode="off")])
     assert [m for m in p.messages if isinstance(m, NoteOff)] == [NoteOff(beat(2), 0, 60)]
+
+
+def test_a_panic_ends_it_though_thru_is_off_by_then() -> None:
+    events = [*key(1, 9), ControlChange(beat(2), 0, THRU, 0), ControlChange(beat(5), 0, 123, 0)]
+    p = perform([*clock(12), *events], presets=[preset(thru="on", mode="off")])
+    assert p.messages == [NoteOn(beat(1), 0, 60, 80), NoteOff(beat(5), 0, 60)]
 
 
 def test_quit_ends_what_was_passed_on_and_lifts_its_pedal() -> None:
@@ -287,3 +295,38 @@ def test_all_that_is_played_goes_out_while_the_machine_is_silent(played: Any) ->
         (e for e in events if isinstance(e, NoteOn)), key=lambda e: e.time
     )
     assert_whole(p.messages)
+
+
+def storm(seconds: float, a_second: int, seed: int) -> Iterator[Event]:
+    """Keys, pedals, wheels and controls of three channels, anyhow."""
+    rng = Random(seed)
+    for n in range(round(seconds * a_second)):
+        time, channel, pitch = BEGIN + n / a_second, rng.randrange(3), rng.randrange(56, 72)
+        match rng.randrange(20):
+            case 0:
+                yield ControlChange(time, channel, 64, rng.choice((0, 127)))
+            case 1:
+                yield Other(time, channel, 0xE0, bytes((0, rng.randrange(128))))
+            case 2:
+                control = rng.choice((1, 20, 21, 22, 105, 106, 107, THRU))
+                yield ControlChange(time, channel, control, rng.randrange(128))
+            case odd if odd % 2:
+                yield NoteOn(time, channel, pitch, rng.randrange(1, 128))
+            case _:
+                yield NoteOff(time, channel, pitch)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_in_a_storm_of_all_that_can_be_sent_nothing_hangs(seed: int) -> None:
+    modes = ("duet", "answer", "continue", "duet")
+    presets = [
+        preset(n, mode=mode, thru=thru, pedal="played", channel=1 + n % 3, latency_ms=20 * n,
+               on_interruption="overlap")
+        for n, (mode, thru) in enumerate(zip(modes, ("on", "listening", "off", "on"), strict=True))
+    ]  # fmt: skip
+    answer = Measure(notes=tuple(Note(n, 56 + 5 * n % 16, n, 5 + n) for n in range(24)))
+    events = [*stage.clock(12), *storm(6.0, 2000, seed), Quit(beat(12))]
+    p = stage.perform(events, ask=lambda ask: answer, presets=presets)
+    assert p.status.notes_sent > 0
+    assert_whole(p.messages)
+    assert pedals_down(p.messages) == set()
