@@ -56,6 +56,7 @@ class Hearing:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._measures: dict[int, list[_Played]] = {}
+        self._over: dict[int, tuple[Note, ...]] = {}  # measures in which nothing sounds any more
         self._keys: dict[tuple[int, int], _Key] = {}  # by channel and pitch
         self._pedals: set[int] = set()  # channels
         self._struck: set[int] = set()  # channels on which there was a note
@@ -135,7 +136,15 @@ class Hearing:
         return measures
 
     def notes(self, measure: int, run: float) -> tuple[Note, ...]:
-        """The notes that begin in a measure, as known at `run`."""
+        """The notes that begin in a measure, as known at `run`; the same tuple while they stay."""
+        if (over := self._over.get(measure)) is not None:
+            return over
+        notes = self._notes(measure, run)
+        if all(played.end is not None for played in self._measures.get(measure, ())):
+            self._over[measure] = notes
+        return notes
+
+    def _notes(self, measure: int, run: float) -> tuple[Note, ...]:
         first = measure * self._meter.steps
         now = step_of(run)
         return tuple(
@@ -150,8 +159,9 @@ class Hearing:
 
     def forget(self, before: int) -> None:
         """Let go of measures numbered below `before`."""
-        for measure in [m for m in self._measures if m < before]:
-            del self._measures[measure]
+        for kept in (self._measures, self._over):
+            for measure in [m for m in kept if m < before]:
+                del kept[measure]
 
     def _is_held(self, channel: int) -> bool:
         """Whether a pedal holds the keys of a channel: its own, or that of a master."""
@@ -162,12 +172,14 @@ class Hearing:
     def _place(self, onset: int, pitch: int, velocity: int) -> _Played:
         note = _Played(onset, pitch, velocity)
         self._measures.setdefault(onset // self._meter.steps, []).append(note)
+        self._over.pop(onset // self._meter.steps, None)
         return note
 
     def _remove(self, note: _Played | None) -> None:
         if note is not None:
             kept = self._measures.get(note.onset // self._meter.steps, [])
             kept[:] = [other for other in kept if other is not note]
+            self._over.pop(note.onset // self._meter.steps, None)
 
     def _drop(self, places: list[tuple[int, int]], run: float | None) -> None:
         for place in places:
