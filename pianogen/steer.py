@@ -26,7 +26,7 @@ from pianogen.shards import Shard
 Ask = Callable[[Context, Sampling], Sampling]
 AS_IT_IS = "as it is"
 DENSITIES = (0.25, 0.5, 2.0, 4.0)
-RANGES = {"below middle C": (21, 59), "from middle C": (60, 108), "one octave": (60, 71)}
+RANGES = {"up to B3": (21, 59), "from C4": (60, 108), "C4 to B4": (60, 71)}
 TRITONE = 6  # semitones
 FIGURES = ("notes a measure", "notes an onset", "empty measures", "notes in the key heard",
            "register moved, semitones", "register moved either way")  # fmt: skip
@@ -40,7 +40,7 @@ SCALE_NOTES = (
     "Heard: only the scale of the key that was heard. Tritone away: only that scale moved by six",
     "semitones. In the scale heard, and in the other: share of the notes.",
 )
-RANGE_NOTES = ("In the range: share of the notes in the first, second and third of the ranges.",)
+RANGE_NOTES = ("First, the share of the notes in each range; C4 is middle C, 60.",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,9 @@ def _by_range(answers: Mapping[str, Answers]) -> Table:
 
     columns = {
         name: {
-            **{f"{what}": answers[name].share(inside(*ends)) for what, ends in RANGES.items()},
+            **{
+                f"notes {what}": answers[name].share(inside(*ends)) for what, ends in RANGES.items()
+            },
             **answers[name].figures(),
         }
         for name in (AS_IT_IS, *RANGES)

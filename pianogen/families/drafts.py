@@ -209,7 +209,7 @@ class _Drafts:
 
     def _push(self, step: int) -> Tensor:
         """How much the drafts are pushed towards more notes, (N,)."""
-        always, wanting, goal = self.wishes.push
+        always, wanting, goal = self.wishes.push.unbind()
         played = self.counts[:, 4 * self.steps :].sum(dim=1)
         wanted = goal * step / self.steps
         return always + wanting * torch.log((wanted + EASE) / (played + EASE))

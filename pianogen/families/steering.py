@@ -6,8 +6,7 @@
           |.·'──'played
           +──────────────> step
 
-The push is added to the logit of "something begins", and in part taken from that of the chord's
-stop. Pure; knows neither torch nor numpy.
+Chords are made thicker or thinner alike throughout. Pure; knows neither torch nor numpy.
 """
 
 from __future__ import annotations
@@ -21,18 +20,21 @@ from pianogen.grid import KEYS, LOWEST_KEY, Measure
 from pianogen.keys import PITCH_CLASSES
 from pianogen.sampling import Sampling
 
-ALWAYS = 1.0  # nats for each doubling asked for
-WANTING = 2.0  # nats by which a pace e times too slow is made up for, from a doubling on
-THICKER = 0.5  # of the push, what the stop is held back by
+MORE, FEWER = 2.0, 1.0  # nats at once where twice as many notes or more, or half, are asked for
+WANTING = 8.0  # nats more where there are e times too few so far; less, the less is asked for
+THICKER = 0.9  # nats a doubling that the chord's stop is held back by
 EASE = 1.0  # notes more or less that do not matter
 USUAL = 0.5  # notes a step, where nothing was heard
-AWAY = 0.15
+AWAY = 0.15  # of the measures heard, how far from the middle one the usual one is
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What a measure is pushed by: `always` nats, and `wanting` nats times the logarithm of the
-    notes wanted so far, of `goal` in the measure, against those played. Nothing by default."""
+    """What a measure is pushed by, in nats; by nothing by default.
+
+    always, and wanting times the logarithm of the notes wanted so far, of goal in the measure,
+    against those played, go to the logit of "something begins"; thicker comes off the stop's.
+    """
 
     always: float = 0.0
     wanting: float = 0.0
@@ -52,7 +54,8 @@ def push_of(density: float, heard: Sequence[Measure], steps: int) -> Push:
     asked = max(-1.0, min(doublings, 1.0))
     counts = sorted(len(measure.notes) for measure in heard if measure.notes)
     usual = _quantile(counts, 0.5 - AWAY * asked) if counts else USUAL * steps
-    return Push(ALWAYS * asked, WANTING * abs(asked), density * usual, THICKER * doublings)
+    always = asked * (MORE if asked > 0 else FEWER)
+    return Push(always, WANTING * abs(asked), density * usual, THICKER * doublings)
 
 
 def lean_of(sampling: Sampling, push: Push) -> tuple[float, ...]:
