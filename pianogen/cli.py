@@ -18,7 +18,6 @@ from pianogen.errors import PianogenError
 if TYPE_CHECKING:
     from pianogen.continuation import Continuation
     from pianogen.presets import Voicing
-    from pianogen.sampling import Sampling
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -228,13 +227,14 @@ def _continue(arguments: argparse.Namespace) -> int:
         pairs = [(files[0], files[1])]
     else:
         raise ConfigError("give IN.mid and OUT.mid, or any number of files and --out DIR")
-    voice, sampling = _voice(arguments)
+    voice, voicing = _voice(arguments)
     failed = 0
     for source, out in pairs:
         try:
             answer = continue_file(
                 voice, source, out, arguments.measures,
-                first=arguments.first, sampling=sampling, seed=arguments.seed,
+                first=arguments.first, sampling=voicing.sampling,
+                is_in_scale_heard=voicing.is_in_scale_heard, seed=arguments.seed,
             )  # fmt: skip
         except PianogenError as error:
             if len(pairs) == 1:
@@ -261,10 +261,10 @@ def _generate(arguments: argparse.Namespace) -> int:
     from pianogen.grid import Meter
 
     meter = Meter.parse(arguments.meter)
-    voice, sampling = _voice(arguments)
+    voice, voicing = _voice(arguments)
     music = generate_file(
         voice, arguments.out, arguments.seconds,
-        meter=meter, tempo_bpm=arguments.bpm, sampling=sampling, seed=arguments.seed,
+        meter=meter, tempo_bpm=arguments.bpm, sampling=voicing.sampling, seed=arguments.seed,
     )  # fmt: skip
     notes = sum(len(m.notes) for m in music)
     print(f"{arguments.out}: {len(music)} measures of {meter}, {notes} notes")
@@ -363,7 +363,9 @@ def _add_voicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-polyphony", type=int, metavar="N")
     parser.add_argument("--density", type=float, metavar="D",
                         help="how many notes: 0.25 to 4 times what it would play")  # fmt: skip
-    parser.add_argument("--scale", metavar="NAME", help="its notes alone, such as 'f# minor'")
+    parser.add_argument(
+        "--scale", metavar="NAME", help="its notes alone: such as 'f# minor', or 'heard'"
+    )
     parser.add_argument("--candidates", type=int, metavar="N",
                         help="drafts of a measure, 1 to 256; the best is taken")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
@@ -371,18 +373,16 @@ def _add_voicing(parser: argparse.ArgumentParser) -> None:
 
 
 def _voicing(arguments: argparse.Namespace) -> Voicing:
-    from pianogen.keys import parse_scale
     from pianogen.presets import read_voicing
 
     voicing = read_voicing(arguments.preset)
     names = (*TEMPERATURES, "min_p", "max_polyphony", "density", "candidates")
     changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
-    if arguments.scale is not None:
-        changes["pitch_classes"] = parse_scale(arguments.scale)
-    return replace(voicing, sampling=replace(voicing.sampling, **changes))
+    voicing = replace(voicing, sampling=replace(voicing.sampling, **changes))
+    return voicing if arguments.scale is None else voicing.in_scale(arguments.scale)
 
 
-def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
+def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Voicing]:
     from pianogen.device import device_name, use_one_thread
 
     use_one_thread()  # before numpy is imported
@@ -392,7 +392,7 @@ def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
     voice = load_continuation(
         arguments.checkpoint or voicing.checkpoint, device=device_name(arguments.device)
     )
-    return voice, voicing.sampling
+    return voice, voicing
 
 
 if __name__ == "__main__":

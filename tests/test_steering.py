@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pianogen.checkpoint import load_continuation
 from pianogen.choosing import TRAITS, Draft, Phrase, choose
 from pianogen.errors import ConfigError
-from pianogen.families import cpu_chords, cpu_drafts, drafts
+from pianogen.families import steering
 from pianogen.families.drawn import written
 from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.sizes import NOISE
+from pianogen.families.steering import Push, push_of
 from pianogen.grid import Measure, Meter, Note
 from pianogen.keys import ALL_CLASSES, parse_scale
 from pianogen.sampling import DENSEST, SPARSEST, Sampling, plain
@@ -86,9 +87,8 @@ def test_where_nothing_is_asked_nothing_steers(
 ) -> None:
     voice = heard(engine)
     before, steered = drafted(voice, FREE, 1, 8), drafted(voice, replace(FREE, density=2), 1, 8)
-    for module in (cpu_chords, cpu_drafts, drafts):
-        for name in ("THICKER", "EASE"):
-            monkeypatch.setattr(module, name, 40.0, raising=False)
+    for name in ("MORE", "FEWER", "WANTING", "THICKER"):
+        monkeypatch.setattr(steering, name, 40.0)
     assert drafted(voice, FREE, 1, 8) == before
     assert drafted(voice, replace(FREE, density=2), 1, 8) != steered  # where it is, they do
 
@@ -140,6 +140,31 @@ def test_how_likely_a_draft_is_does_not_hang_on_what_was_asked(engine: str, dens
     for row in whole[:4]:
         nats = surprise(network, [*measures, written(Meter(), drawn, row)])[-1]
         assert drawn.nats[row].tolist() == pytest.approx(nats, abs=2e-3, rel=1e-4)
+
+
+def crowd(count: int) -> Measure:
+    """A measure of so many notes."""
+    return Measure(notes=tuple(Note(n % 32, 30 + n // 32, 16, 1) for n in range(count)))
+
+
+def test_the_goal_is_taken_from_what_was_heard() -> None:
+    assert push_of(2.0, [crowd(10)] * 5, 32).goal == 20
+    assert push_of(0.5, [crowd(10), Measure(), Measure()], 32).goal == 5
+    assert push_of(2.0, [Measure()], 24).goal == 2 * steering.USUAL * 24
+    assert push_of(1.0, [crowd(10)], 32) == Push()
+
+
+@pytest.mark.parametrize(("density", "own"), [(4.0, 40), (2.0, 20), (0.5, 5), (0.25, 2)])
+def test_a_few_measures_of_its_own_do_not_run_away_with_the_goal(density: float, own: int) -> None:
+    heard = [crowd(10)] * 8
+    assert push_of(density, [*heard, *[crowd(own)] * 4], 32).goal == 10 * density
+
+
+@given(densities, densities, st.lists(st.integers(0, 60).map(crowd), max_size=16))
+def test_more_asked_for_is_never_less_pushed(a: float, b: float, heard: list[Measure]) -> None:
+    less, more = (push_of(density, heard, 32) for density in sorted((a, b)))
+    assert less.always <= more.always
+    assert less.thicker <= more.thicker
 
 
 def test_the_default_checkpoint_plays_as_much_more_as_is_asked() -> None:
