@@ -10,7 +10,7 @@ half of two presets. Knows no MIDI events: session.py translates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, assert_never
 
 from bridge.asking import Asking
@@ -32,6 +32,7 @@ from bridge.measure import Hearing, step_of
 from bridge.outbox import Outbox
 from bridge.phrase import Phrase, Turn
 from bridge.plans import Plan, Plans
+from bridge.presets import Preset
 from bridge.roles import LastAnswer, Rest, Roles
 from bridge.scheduler import Scheduler
 from bridge.stages import Stages
@@ -294,10 +295,24 @@ class Turns:
                 self._out.send(self.scheduler.panic(now, self._controls.preset.channel - 1))
             case _:
                 assert_never(gesture)
+        self._turn_to_what_comes(before, now)
+
+    def replace_presets(self, presets: Sequence[Preset], now: float) -> None:
+        """Other presets to choose from; the one that comes, where it changed, from the next line.
+
+        While nothing rolls, at once.
+        """
+        self._aim(now)
+        before = self._controls.coming
+        self._controls.replace(presets)
+        if self._controls.coming is not before:
+            self._turn_to_what_comes(before, now, is_renewed=True)
+
+    def _turn_to_what_comes(self, before: Preset, now: float, *, is_renewed: bool = False) -> None:
         coming = self._controls.coming
         if coming.mode != before.mode and self._phrase is not None:
             self._phrase = Phrase(self._phrase.last, self._phrase.last)  # the new mode's begins
-        self._reconsider(coming.number != before.number, now)
+        self._reconsider(is_renewed or coming.number != before.number, now)
 
     def _hand_over(self, is_on: bool, now: float) -> None:
         if is_on:
