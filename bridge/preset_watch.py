@@ -6,6 +6,7 @@ a disk that sleeps. Says what the files hold; what becomes of it is decided else
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterable, Iterator
@@ -69,12 +70,10 @@ def watch(connection: Connection, folder: Path, known: Listing) -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     watcher = FolderWatcher(folder, known)
-    while not connection.poll(LOOK_S):  # nothing is ever sent: it is the end that comes
-        try:
+    with contextlib.suppress(OSError):
+        while not connection.poll(LOOK_S):  # nothing is ever sent: it is the end that comes
             for finding in watcher.look():
                 connection.send(finding)
-        except OSError:
-            return
 
 
 class FolderWatcher:
@@ -90,16 +89,23 @@ class FolderWatcher:
         """What has come to rest since the last look; nothing where the folder cannot be seen."""
         self._looks += 1
         try:
-            settled = self._changes.look(list_presets(self._folder))
+            listing = list_presets(self._folder)
+            settled = self._changes.look(listing)
+            read = self._read_all(settled.changed, listing)
         except OSError:
             return []
-        findings: list[Finding] = [self._read(name) for name in settled.changed]
+        if self._looks % LOOKS_TO_RETRY == 0:
+            read += self._retry()
         for name in settled.gone:
             self._faults.pop(name, None)
-            findings.append(FileGone(name))
-        if self._looks % LOOKS_TO_RETRY == 0:
-            findings += self._retry()
-        return [*findings, AllTold()] if findings else []
+        gone = [FileGone(name) for name in settled.gone]
+        return [*read, *gone, AllTold()] if read or gone else []
+
+    def _read_all(self, names: Iterable[str], listing: Listing) -> list[FileRead]:
+        """Read files, save those written to meanwhile: the next looks will show them changed."""
+        read = [self._read(name) for name in names]
+        after = list_presets(self._folder) if read else {}
+        return [found for found in read if after.get(found.name) == listing[found.name]]
 
     def _read(self, name: str) -> FileRead:
         from bridge.presets import read_preset_file  # brings pydantic: only when something changes

@@ -20,7 +20,7 @@ from bridge.file_changes import Changes, Settled, Stamp
 from bridge.performer import Performer
 from bridge.preset_shelf import Shelf
 from bridge.preset_watch import LOOKS_TO_RETRY, AllTold, FileGone, FileRead, FolderWatcher
-from bridge.presets import Preset, PresetFile
+from bridge.presets import Preset, PresetFile, read_preset_file
 from bridge.reload import Reload, read_folder
 from tests import stage
 from tests.stage import BEGIN, measure, play, preset, seconds
@@ -345,6 +345,22 @@ class TestFolderWatcher:
         (folder / name).write_text("name: [")
         (folder / "sub.yaml").mkdir()
         assert self.told(watcher) == []
+
+    def test_a_file_written_to_while_it_is_read_is_read_again(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def read_cut_short(path: Path) -> tuple[PresetFile | None, list[str]]:
+            path.write_text("")
+            found = read_preset_file(path)
+            write(folder, "a", 0, 3.0)
+            monkeypatch.undo()
+            return found
+
+        watcher = self.watcher(folder)
+        write(folder, "a", 0, 2.0, "\n")
+        monkeypatch.setattr("bridge.presets.read_preset_file", read_cut_short)
+        assert self.told(watcher) == []
+        assert self.told(watcher) == [("a.yaml", 3.0)]
 
     def test_a_folder_that_cannot_be_seen_loses_nothing(self, folder: Path) -> None:
         watcher = self.watcher(folder)
