@@ -13,17 +13,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from bridge.file_changes import Changes, Listing
+from bridge.presets import PresetFile, read_preset_file
 from pianogen.presets import is_preset_file
-
-if TYPE_CHECKING:
-    from bridge.presets import PresetFile
 
 LOOK_S = 0.25  # a change is told of after one look and another that shows the same
 LOOKS_TO_RETRY = 8  # a file with faults is read again: what it names may be there by now
-NICENESS = 19
+NICENESS = 10  # of -20..19: a file takes milliseconds, but is to be read beside a busy model, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +106,6 @@ class FolderWatcher:
         return [found for found in read if after.get(found.name) == listing[found.name]]
 
     def _read(self, name: str) -> FileRead:
-        from bridge.presets import read_preset_file  # brings pydantic: only when something changes
-
         file, faults = read_preset_file(self._folder / name)
         self._faults.pop(name, None)
         if faults:

@@ -358,7 +358,7 @@ class TestFolderWatcher:
 
         watcher = self.watcher(folder)
         write(folder, "a", 0, 2.0, "\n")
-        monkeypatch.setattr("bridge.presets.read_preset_file", read_cut_short)
+        monkeypatch.setattr("bridge.preset_watch.read_preset_file", read_cut_short)
         assert self.told(watcher) == []
         assert self.told(watcher) == [("a.yaml", 3.0)]
 
