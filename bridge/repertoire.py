@@ -29,19 +29,24 @@ WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, befo
 WARM_UP_ROUNDS = 4  # the first of which is not counted
 A_LITTLE_S = 0.1  # what a little of loading takes at most, on a CPU
 OVERDUE_S = 0.05  # a request that has not come so long after it was expected will not come soon
+PATIENCE_S = 1.0  # where one is always near, loading goes on all the same, if slowly
 
 
 class Repertoire:
     """Loads by `factory(name, device=..., sha256=...)`; meter: that of the measures to come."""
 
-    def __init__(self, factory: Factory, device: str, meter: Meter) -> None:
+    def __init__(
+        self, factory: Factory, device: str, meter: Meter, now: Callable[[], float] = perf_counter
+    ) -> None:
         self.device = device
         self.warm_s = 0.0  # the longest that hearing and answering with one draft took, once warm
         self._factory = factory
         self._meter = meter
+        self._now = now
         self._recalls: dict[str, Recall] = {}
         self._loading: deque[tuple[Load, float, Loading]] = deque()
         self._expected = -inf  # when the next request is
+        self._went_on = -inf  # when a little was loaded last
 
     def load(self, name: str, sha256: str | None) -> None:
         """Load one and warm it up, at once. Raises whatever the factory does."""
@@ -50,7 +55,8 @@ class Repertoire:
 
     def begin(self, load: Load) -> None:
         """Load one more, by `go_on`."""
-        self._loading.append((load, perf_counter(), self._load(load.name, load.sha256)))
+        self._went_on = now = self._now()
+        self._loading.append((load, now, self._load(load.name, load.sha256)))
 
     @property
     def is_loading(self) -> bool:
@@ -59,19 +65,22 @@ class Repertoire:
 
     def pause_s(self) -> float:
         """How long to wait for a request before going on: until the one expected has gone by."""
-        left = self._expected - perf_counter()
-        return left + OVERDUE_S if -OVERDUE_S < left < A_LITTLE_S else 0.0
+        now = self._now()
+        left = self._expected - now
+        is_near = -OVERDUE_S < left < A_LITTLE_S
+        return left + OVERDUE_S if is_near and now - self._went_on < PATIENCE_S else 0.0
 
     def go_on(self) -> Loaded | Refused | None:
         """Load a little more; returns what came of it where that was the last of it."""
         load, began, loading = self._loading[0]
+        self._went_on = self._now()
         try:
             next(loading)
         except StopIteration:
             self._loading.popleft()
             gc.collect()
             gc.freeze()
-            return Loaded(load.name, load.sha256, perf_counter() - began)
+            return Loaded(load.name, load.sha256, self._now() - began)
         except Exception as error:  # whatever is wrong with it, the others play on
             self._loading.popleft()
             return Refused(load.name, load.sha256, one_line(error))
@@ -80,7 +89,7 @@ class Repertoire:
     def answer(self, request: Request) -> Reply:
         """The measure that is asked for, or why there is none."""
         self._expected = request.wanted_by
-        if perf_counter() > request.deadline:
+        if self._now() > request.deadline:
             return Reply(request.plan_id, None, reason="late")
         recall = self._recalls.get(request.checkpoint)
         if recall is None:

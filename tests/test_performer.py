@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -25,7 +25,7 @@ from bridge.model_process import Setup, load, run
 from bridge.performer import Performer
 from bridge.presets import Preset
 from bridge.recall import KEPT_MEASURES, Answered, Recall
-from bridge.repertoire import OVERDUE_S, WARM_UPS, Repertoire, warming_up
+from bridge.repertoire import OVERDUE_S, PATIENCE_S, WARM_UPS, Repertoire, warming_up
 from bridge.wire import (
     Failed,
     Load,
@@ -342,14 +342,14 @@ class SlowContinuation(FakeContinuation):
 class TestRepertoire:
     """Checkpoints loaded one after the other, by hand."""
 
-    def repertoire(self) -> Repertoire:
+    def repertoire(self, now: Callable[[], float] = perf_counter) -> Repertoire:
         self.done: list[str] = []
 
         def make(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
             load_but(name, device=device, sha256=sha256)
             return SlowContinuation(name, self.done)
 
-        repertoire = Repertoire(make, "cpu", M)
+        repertoire = Repertoire(make, "cpu", M, now)
         repertoire.load("default", None)
         self.done.clear()
         return repertoire
@@ -388,13 +388,24 @@ class TestRepertoire:
         assert self.played(repertoire).measure is not None
 
     def test_it_waits_for_the_request_that_is_about_to_come(self) -> None:
-        repertoire = self.repertoire()
+        clock = Clock()
+        repertoire = self.repertoire(clock)
+        repertoire.begin(Load("other", None))
         assert repertoire.pause_s() == 0
-        now = perf_counter()
-        repertoire.answer(replace(Request.of(ask(1, A)), wanted_by=now + 0.05))
-        assert 0 < repertoire.pause_s() <= 0.05 + OVERDUE_S
-        for passed in (now - 1, now + 60, inf):
-            repertoire.answer(replace(Request.of(ask(1, A)), wanted_by=passed))
+        for left, pause in ((0.05, 0.05 + OVERDUE_S), (-0.5, 0), (60, 0), (inf, 0)):
+            request = replace(Request.of(ask(1, A)), wanted_by=clock.time + left)
+            repertoire.answer(replace(request, deadline=inf))
+            assert repertoire.pause_s() == pytest.approx(pause)
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        clock = Clock()
+        repertoire = self.repertoire(clock)
+        repertoire.begin(Load("other", None))
+        for _ in range(2):
+            repertoire.go_on()
+            clock.time += PATIENCE_S
+            request = replace(Request.of(ask(1, A)), wanted_by=clock.time + 0.05)
+            repertoire.answer(replace(request, deadline=inf))
             assert repertoire.pause_s() == 0
 
 
