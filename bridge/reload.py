@@ -125,7 +125,7 @@ class Reload:
 
     def _settle(self) -> None:
         """Ask for the checkpoints that are missing; say which presets there are, where others."""
-        self._performer.need(self._shelf.read)
+        self._performer.need([*self._shelf.read, *self._presets])
         presets, refusals = self._shelf.settle(self._performer.can_play)
         for line in refusals:
             log.warning("%s", line)
