@@ -20,9 +20,10 @@ from bridge.events import Event
 from bridge.model_process import DEFAULT_FACTORY
 from bridge.performer import Performer
 from bridge.ports import Driver
-from bridge.presets import Preset, choose_preset, load_presets
+from bridge.presets import Preset, choose_preset
 from bridge.published import read
 from bridge.recording import Recording
+from bridge.reload import Folder, Reload, read_folder
 from bridge.reporter import Reporter
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
             return _learn(options)
         if options.validate:
             return _validate(options)
-        presets = load_presets(options.presets)
+        folder = read_folder(options.presets)
+        presets = folder.presets
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
             return _demo(options, presets, first)
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
             return _perform(options, presets, first)
         if options.check:
             return _check_here(options, presets, first)
-        return _serve(options, presets, first)
+        return _serve(options, folder, first)
 
 
 def _refuse_nonsense(options: argparse.Namespace) -> None:
@@ -132,7 +134,7 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+def _serve(options: argparse.Namespace, folder: Folder, first: Preset) -> int:
     """The daemon itself, between real ports, until told to end."""
     from bridge.daemon import Daemon, Watcher
     from bridge.port_names import Wanted
@@ -140,16 +142,18 @@ def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Pres
     from bridge.session import Session
 
     settings = _settings(options, first)
-    cast = _cast(options, presets, settings)
+    cast = _cast(options, folder.presets, settings)
     queue: SimpleQueue[Event] = SimpleQueue()
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
-    session = Session(presets, settings)
+    session = Session(folder.presets, settings)
     recording = Recording()
     performer = cast.performer(queue)
+    reload = Reload(folder, performer, queue)
     watchers: list[Watcher] = [recording] if options.record is not None else []
     with _reported(options.port, performer) as reporters:
-        Daemon(session, ports, performer, queue, watchers=[*watchers, *reporters]).run()
+        everyone = [*watchers, *reporters]
+        Daemon(session, ports, performer, queue, watchers=everyone, reload=reload).run()
     if options.record is not None:
         recording.write(options.record, session.status().tempo, settings.meter)
         log.info("wrote %s", options.record)
