@@ -22,6 +22,7 @@ from bridge.presets import Preset, choose_preset, load_presets
 from bridge.published import read
 from bridge.recording import Recording
 from bridge.reporter import Reporter
+from bridge.session_log import LogPlace
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings
 from bridge.status_text import status_text
@@ -44,6 +45,10 @@ def run(options: argparse.Namespace) -> int:
             return _status(options)
         if options.calibrate:
             return _calibrate(options)
+        if options.replay is not None or options.export is not None:
+            from bridge.replay_command import replay_or_export
+
+            return replay_or_export(options)
         presets = load_presets(options.presets)
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
@@ -66,6 +71,8 @@ def _refuse_nonsense(options: argparse.Namespace) -> None:
         raise BridgeError("--json needs --status or --check")
     if options.tempi is not None and len(options.tempi) > 1 and not options.check:
         raise BridgeError("--bpm with several tempi needs --check")
+    if options.live and options.replay is None:
+        raise BridgeError("--live needs --replay LOG")
     if options.check and (options.demo or options.perform is not None):
         raise BridgeError("--check plays by itself: leave out --demo and --perform")
     if options.check and (options.input_name or options.output_name):
@@ -103,18 +110,17 @@ def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Pres
     from bridge.daemon import Daemon, Watcher
     from bridge.port_names import Wanted
     from bridge.ports import system_ports
-    from bridge.session import Session
 
     settings = _settings(options, first)
     cast = _cast(options, presets, settings)
     queue: SimpleQueue[Event] = SimpleQueue()
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
-    session = Session(presets, settings)
     recording = Recording()
     performer = cast.performer(queue)
     watchers: list[Watcher] = [recording] if options.record is not None else []
-    with _reported(options.port, performer) as reporters:
+    reported = _reported(options.port, performer)
+    with cast.session(presets) as session, reported as reporters:
         Daemon(session, ports, performer, queue, watchers=[*watchers, *reporters]).run()
     if options.record is not None:
         recording.write(options.record, session.status().tempo, settings.meter)
@@ -228,7 +234,8 @@ def _meter(options: argparse.Namespace) -> Meter | None:
 
 def _cast(options: argparse.Namespace, presets: Sequence[Preset], settings: Settings) -> Cast:
     factory = options.model_factory or DEFAULT_FACTORY
-    return Cast(tuple(presets), settings, options.device, factory)
+    place = None if options.log is None else LogPlace(options.log, options.port)
+    return Cast(tuple(presets), settings, options.device, factory, place)
 
 
 @contextmanager

@@ -133,6 +133,11 @@ class Turns:
         return due
 
     @property
+    def ahead_s(self) -> float:
+        """How long before their place notes are sent, by the preset in force, in seconds."""
+        return self._latency_s(self._controls.preset)
+
+    @property
     def _is_answering(self) -> bool:
         return self._turn is not None and self._line > self._turn.first
 
