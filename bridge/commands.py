@@ -71,6 +71,8 @@ def _refuse_nonsense(options: argparse.Namespace) -> None:
         raise BridgeError("--json needs --status or --check")
     if options.tempi is not None and len(options.tempi) > 1 and not options.check:
         raise BridgeError("--bpm with several tempi needs --check")
+    if options.replay is not None and options.export is not None:
+        raise BridgeError("--replay and --export: choose one")
     if options.live and options.replay is None:
         raise BridgeError("--live needs --replay LOG")
     if options.check and (options.demo or options.perform is not None):

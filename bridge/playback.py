@@ -36,7 +36,7 @@ class Playback:
         self._status = status
         self._next = 0
         self._moved_s: float | None = None  # what is added to each time, once it has begun
-        self._over_at: float | None = None
+        self._over_at: float | None = None  # after the last; None when that has been told
 
     def handle(self, event: Event) -> list[Action]:
         """Send what is due; a ModelReady begins it, a Quit ends it."""
@@ -44,6 +44,7 @@ class Playback:
             case ModelReady():
                 first = self._messages[0].time if self._messages else 0.0
                 self._moved_s = event.time + BEFORE_S - first
+                self._over_at = event.time + BEFORE_S
             case Quit():
                 self._moved_s = None
             case _:
