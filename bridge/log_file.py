@@ -36,8 +36,7 @@ class LogWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file: BinaryIO = os.fdopen(handle, "wb")
+        self._file: BinaryIO = open(path, "xb", opener=_open_for_its_user)  # noqa: SIM115
         self._deflate = zlib.compressobj()
         self._put(b"pianogen-log %d\n" % FORMAT)
 
@@ -55,6 +54,10 @@ class LogWriter:
         self._file.write(data)
         self._file.flush()
         self.size += len(data)
+
+
+def _open_for_its_user(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ from bridge.status import Settings
 
 log = logging.getLogger("bridge")
 
-MOST_BYTES = 64 << 20  # of one log: more than half a day of playing
+MOST_BYTES = 64 << 20  # of one log: more than a day of playing
 MOST_FOLDER_BYTES = 512 << 20  # of all logs in a folder; the oldest go when one begins
 FLUSH_S = 0.5  # what a sudden death of the process may cost
 MOST_WAITING = 1 << 17  # records not yet written; more, and the writer will never catch up

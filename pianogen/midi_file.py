@@ -56,10 +56,14 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class TickTrack:
-    """A named voice in ticks, 480 a beat: start, end, pitch, velocity of each note."""
+    """A named voice in ticks, 480 a beat.
+
+    notes: start, end, pitch, velocity. pedal: where the sustain pedal moves, and how far, 0..127.
+    """
 
     name: str
     notes: tuple[tuple[int, int, int, int], ...]
+    pedal: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -284,17 +288,24 @@ def write_ticks(
 def _written(track: TickTrack, channel: int) -> mido.MidiTrack:
     import mido
 
-    events: list[tuple[int, int, int, int]] = []  # tick, 0 off / 1 on, pitch, velocity
+    events: list[tuple[int, str, int, int]] = []  # tick, kind, its two values
     for start, end, pitch, velocity in track.notes:
-        events += [(start, 1, pitch, velocity), (max(end, start + 1), 0, pitch, 0)]
-    events.sort()
+        events += [(start, "note_on", pitch, velocity), (max(end, start + 1), "note_off", pitch, 0)]
+    events += [(tick, "control_change", SUSTAIN, value) for tick, value in track.pedal]
+    events.sort(key=lambda event: (event[0], _KINDS.index(event[1]), *event[2:]))
     written = mido.MidiTrack([mido.MetaMessage("track_name", name=track.name)])
-    for (before, *_), (tick, is_on, pitch, velocity) in pairwise([(0, 0, 0, 0), *events]):
-        kind = "note_on" if is_on else "note_off"
-        written.append(
-            mido.Message(kind, note=pitch, velocity=velocity, channel=channel, time=tick - before)
-        )
+    for (before, *_), (tick, kind, first, second) in pairwise([(0, "", 0, 0), *events]):
+        values = dict(zip(_VALUES[kind], (first, second), strict=True))
+        written.append(mido.Message(kind, channel=channel, time=tick - before, **values))
     return written
+
+
+_KINDS = ("note_off", "control_change", "note_on")  # of the same tick
+_VALUES = {
+    "note_off": ("note", "velocity"),
+    "control_change": ("control", "value"),
+    "note_on": ("note", "velocity"),
+}
 
 
 def _save_whole(file: mido.MidiFile, path: Path) -> None:

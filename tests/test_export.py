@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.cli import main
-from bridge.events import Event, NoteOn, OutputDelay, SongPosition, Start, Stop, Tick
+from bridge.control_map import Binding, Source
+from bridge.events import ControlChange, Event, NoteOn, OutputDelay, SongPosition, Start, Stop, Tick
 from bridge.export import Export
 from bridge.replay import Replay
 from bridge.timeline import JUMP_TICKS, LEAST_S, Timeline
@@ -67,6 +68,17 @@ def test_notes_sent_early_lie_where_they_were_to_be_heard(
     events = [OutputDelay(BEGIN - 1, 0.01), *play("| c4 e4 - - | - |"), *clock(16)]
     found = voices(exported(tmp_path, events, latency_ms=latency_ms))
     assert [tick for tick, _ in found["pianogen"]] == [4 * BEAT + n * BEAT for n in range(4)]
+
+
+def test_the_pedal_is_written_and_what_moves_controls_is_not(tmp_path: Path) -> None:
+    """CC 20 and the low notes choose presets; channel 3 is not heard."""
+    low = Binding("next_preset", Source("note", 24))
+    events = [*clock(8), *play("| c4 - - - |")]
+    events += [ControlChange(BEGIN + t, 0, 64, value) for t, value in ((0.25, 127), (1.0, 0))]
+    events += [NoteOn(BEGIN + 0.5, 0, 24, 70), NoteOn(BEGIN + 0.5, 2, 70, 70)]
+    out = exported(tmp_path, events, bindings=(low,), channel=1)
+    assert voices(out)["performer"] == [(0, 60)]
+    assert read_score(out).pedals.tolist() == [[BEAT // 2, 2 * BEAT, 0]]
 
 
 def faster(tempo_from: float, tempo_to: float, measures: int) -> tuple[list[Event], list[float]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +43,7 @@ from bridge.log_records import (
     record_of,
 )
 from bridge.plain import plain, reader
+from bridge.presets import Preset
 from bridge.session import Session
 from bridge.session_log import LoggedSession, LogPlace, SessionLog, kept_session, make_room
 from bridge.status import Settings
@@ -99,6 +101,22 @@ def test_requests_that_differ_in_a_note_of_context_differ_in_the_log() -> None:
 def test_a_session_that_fails_is_no_session_that_does_nothing() -> None:
     assert read_actions(record_of(Wake(1.0), None)) is None
     assert read_actions(record_of(Wake(1.0), ())) == []
+
+
+@dataclass(frozen=True, slots=True)
+class Laden:
+    """A kind of event there might be."""
+
+    time: float
+    presets: tuple[Preset, ...]
+    message: bytes
+    how: Literal["softly", "loudly"] | None
+
+
+@given(values_of(Laden))
+@settings(max_examples=20)
+def test_a_new_kind_may_carry_presets_bytes_and_words(laden: Laden) -> None:
+    assert reader(Laden | Tick)(json.loads(json.dumps(plain(laden)))) == laden
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PURE = ("candidates", "clock", "context", "events", "jack_frames", "measure", "phrase", "plans",
-        "recall", "scheduler", "session", "simulation", "status", "transport", "voice")  # fmt: skip
+PURE = ("candidates", "clock", "context", "events", "jack_frames", "log_records", "measure",
+        "phrase", "plain", "plans", "recall", "scheduler", "session", "simulation", "status",
+        "timeline", "transport", "voice")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
