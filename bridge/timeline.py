@@ -111,13 +111,13 @@ class Timeline:
         if self._anchors:
             since, place = self._anchors[-1]
             gone = (time - since) * self._pace
-            ticks = run - place
+            ticks, is_short = run - place, gone < JUMP_TICKS
             rests = round((gone - ticks) / self._measure)
-            if ticks + rests * self._measure < gone / SLOWEST - JUMP_TICKS:
+            if ticks + rests * self._measure < (gone - JUMP_TICKS if is_short else gone / SLOWEST):
                 rests += 1
             self._shift = rests * self._measure
-            if gone < self._measure and len(self._anchors) > 1:
-                del self._anchors[-1]  # too short for a tempo of its own
+            if is_short and len(self._anchors) > 1:
+                del self._anchors[-1]  # it gets no tempo of its own
         self._seen = self._paced_from = (time, run + self._shift)
         self._add(*self._seen)
 
