@@ -43,7 +43,6 @@ from bridge.pipe_ports import PipePorts
 from bridge.port_names import Wanted
 from bridge.ports import Driver, Ports, system_ports
 from bridge.processes import start_process
-from bridge.session import Session
 from bridge.staged import Cast
 from bridge.status import Status
 from bridge.vitals import Usage, age_s, is_real_time, usage
@@ -91,15 +90,15 @@ def check(
     performer = cast.performer(queue)
     observer = Observer(performer, ports, cast.settings.latency_ms or 0.0)
     director = Director(observer, pieces, tell)
-    session = Session(cast.presets, cast.settings)
-    daemon = Daemon(session, ports, performer, queue, watchers=[observer], watch_s=WATCH_S)
-    observer.when_ready = lambda: director.start(
-        Route(name, driver, theirs if ports.way == "memory" else None), daemon.stop
-    )
-    try:
-        daemon.run()
-    finally:
-        director.close()
+    with cast.session(cast.presets) as session:
+        daemon = Daemon(session, ports, performer, queue, watchers=[observer], watch_s=WATCH_S)
+        observer.when_ready = lambda: director.start(
+            Route(name, driver, theirs if ports.way == "memory" else None), daemon.stop
+        )
+        try:
+            daemon.run()
+        finally:
+            director.close()
     if director.trouble is not None:
         raise BridgeError(director.trouble)
     return Checked(

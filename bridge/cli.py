@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_music(parser.add_argument_group("music"))
     _add_stage(parser.add_argument_group("without a DAW"))
     _add_figures(parser.add_argument_group("is it on time?"))
+    _add_log(parser.add_argument_group("what was played"))
     parser.add_argument(
         "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="where the model runs"
     )
@@ -177,6 +178,30 @@ def _add_figures(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="--check, --status: tell it as JSON"
+    )
+
+
+def _add_log(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--log", type=Path, metavar="DIR", help="log what is played and what comes of it, in DIR"
+    )
+    group.add_argument(
+        "--replay",
+        type=Path,
+        metavar="LOG",
+        help="play a log again at once; say whether the same comes of it, to the byte",
+    )
+    group.add_argument(
+        "--live",
+        action="store_true",
+        help="with --replay: through the MIDI ports, in the time it took",
+    )
+    group.add_argument(
+        "--export",
+        nargs=2,
+        type=Path,
+        metavar=("LOG", "OUT.mid"),
+        help="a log as a MIDI file: both voices in their measures, and the tempo followed",
     )
 
 

@@ -25,6 +25,7 @@ from bridge.published import read
 from bridge.recording import Recording
 from bridge.reload import Folder, Reload, read_folder
 from bridge.reporter import Reporter
+from bridge.session_log import LogPlace
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings
 from bridge.status_text import status_text
@@ -51,6 +52,10 @@ def run(options: argparse.Namespace) -> int:
             return _learn(options)
         if options.validate:
             return _validate(options)
+        if options.replay is not None or options.export is not None:
+            from bridge.replay_command import replay_or_export
+
+            return replay_or_export(options)
         folder = read_folder(options.presets)
         presets = folder.presets
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
@@ -74,6 +79,10 @@ def _refuse_nonsense(options: argparse.Namespace) -> None:
         raise BridgeError("--json needs --status or --check")
     if options.tempi is not None and len(options.tempi) > 1 and not options.check:
         raise BridgeError("--bpm with several tempi needs --check")
+    if options.replay is not None and options.export is not None:
+        raise BridgeError("--replay and --export: choose one")
+    if options.live and options.replay is None:
+        raise BridgeError("--live needs --replay LOG")
     if options.check and (options.demo or options.perform is not None):
         raise BridgeError("--check plays by itself: leave out --demo and --perform")
     if options.check and (options.input_name or options.output_name):
@@ -139,19 +148,18 @@ def _serve(options: argparse.Namespace, folder: Folder, first: Preset) -> int:
     from bridge.daemon import Daemon, Watcher
     from bridge.port_names import Wanted
     from bridge.ports import system_ports
-    from bridge.session import Session
 
     settings = _settings(options, first)
     cast = _cast(options, folder.presets, settings)
     queue: SimpleQueue[Event] = SimpleQueue()
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
-    session = Session(folder.presets, settings)
     recording = Recording()
     performer = cast.performer(queue)
     reload = Reload(folder, performer, queue)
     watchers: list[Watcher] = [recording] if options.record is not None else []
-    with _reported(options.port, performer) as reporters:
+    reported = _reported(options.port, performer)
+    with cast.session(folder.presets) as session, reported as reporters:
         everyone = [*watchers, *reporters]
         Daemon(session, ports, performer, queue, watchers=everyone, reload=reload).run()
     if options.record is not None:
@@ -268,7 +276,8 @@ def _meter(options: argparse.Namespace) -> Meter | None:
 
 def _cast(options: argparse.Namespace, presets: Sequence[Preset], settings: Settings) -> Cast:
     factory = options.model_factory or DEFAULT_FACTORY
-    return Cast(tuple(presets), settings, options.device, factory)
+    place = None if options.log is None else LogPlace(options.log, options.port)
+    return Cast(tuple(presets), settings, options.device, factory, place)
 
 
 @contextmanager

@@ -36,7 +36,6 @@ from bridge.ledger import Ledger
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
 from bridge.reload import Reload
-from bridge.session import Session
 from bridge.status import Status
 
 if TYPE_CHECKING:
@@ -53,6 +52,19 @@ TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
 LOOK_S = 1.0  # how often ports and model process are looked after
 NEWS_S = 0.25  # how often news of presets are asked for
 AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
+
+
+class Conductor(Protocol):
+    """What says what is to be done: a session, or one that is played again."""
+
+    def handle(self, event: Event) -> list[Action]:
+        """Take an event in; returns what to do now."""
+
+    def next_deadline(self) -> float | None:
+        """When a Wake is wanted at the latest, in seconds; None for not at all."""
+
+    def status(self, now: float | None = None) -> Status:
+        """How it stands, for the watchers."""
 
 
 class Watcher(Protocol):
@@ -77,7 +89,7 @@ class Daemon:
 
     def __init__(
         self,
-        session: Session,
+        session: Conductor,
         ports: Ports,
         performer: Performer,
         queue: SimpleQueue[Event],

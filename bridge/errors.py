@@ -5,6 +5,7 @@ BridgeError
   ControlsError  a map of controls that cannot be used (every fault at once, with file and line)
   PortError      a MIDI port that is missing or cannot be opened
   ModelError     the model process does not start
+  LogError       a session log that cannot be read
 """
 
 
@@ -26,3 +27,7 @@ class PortError(BridgeError):
 
 class ModelError(BridgeError):
     """The model process cannot be started."""
+
+
+class LogError(BridgeError):
+    """A session log cannot be read."""

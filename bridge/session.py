@@ -106,6 +106,15 @@ class Session:
         due = self._next_due()
         return None if due is None else due[0]
 
+    def run_at(self, time: float) -> float | None:
+        """Where the run is at `time`, in ticks of the clock it follows; None while it stands."""
+        return self._transport.run_at(time) if self._transport.is_running else None
+
+    @property
+    def ahead_s(self) -> float:
+        """How long before their place notes are sent, by the preset in force, in seconds."""
+        return self._turns.ahead_s
+
     def status(self, now: float | None = None) -> Status:
         """A snapshot; `now` (by default the newest event's time) is where the measure is told."""
         transport, turns = self._transport, self._turns

@@ -7,6 +7,7 @@ same performance and seed give the same notes. Knows nothing of files.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import inf
@@ -33,6 +34,7 @@ from bridge.performer import Performer, PlanFigures, checkpoints_of
 from bridge.player import Player, Timed
 from bridge.presets import Preset
 from bridge.session import Session
+from bridge.session_log import LogPlace, kept_session
 from bridge.simulation import Simulation
 from bridge.status import Settings, Status
 from pianogen.grid import Measure
@@ -45,12 +47,13 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who plays: the presets, how the session is set, and how the model is loaded."""
+    """Who plays: presets, how the session is set, how the model is loaded; where it is logged."""
 
     presets: tuple[Preset, ...]
     settings: Settings
     device: str
     factory: str
+    log: LogPlace | None = None
 
     def performer(self, queue: SimpleQueue[Event]) -> Performer:
         """The model process, not yet started."""
@@ -61,6 +64,10 @@ class Cast:
             factory=self.factory,
             meter=self.settings.meter,
         )
+
+    def session(self, presets: Sequence[Preset]) -> AbstractContextManager[Session]:
+        """The session with these presets, and its log where one is wanted."""
+        return kept_session(self.log, presets, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +85,15 @@ def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
     """Play it in real time; begins when the model is ready. Raises ModelError where it is not."""
     queue: SimpleQueue[Event] = SimpleQueue()
     ports = MemoryPorts()
-    session = Session(cast.presets, cast.settings)
     performer = cast.performer(queue)
     player = Player(messages, ports.feed, lambda: queue.put(Quit(0.0)))
     cue = _Cue(player)
-    daemon = Daemon(session, ports, performer, queue, watchers=[*watchers, cue], watch_s=WATCH_S)
-    try:
-        daemon.run()
-    finally:
-        player.stop()
+    watchers = [*watchers, cue]
+    with cast.session(cast.presets) as session:
+        try:
+            Daemon(session, ports, performer, queue, watchers=watchers, watch_s=WATCH_S).run()
+        finally:
+            player.stop()
     sent = Ledger()
     for now, message in ports.sent:
         sent.record(message, now)
@@ -119,14 +126,14 @@ def play_fast(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
     says, from a fixed number where that says `auto`, so that the same file gives the same notes.
     """
     queue: SimpleQueue[Event] = SimpleQueue()
-    session = Session([preset.unhurried for preset in cast.presets], cast.settings)
+    events = _events(messages)
     performer = cast.performer(queue)
     performer.start()
     try:
         _await(queue, performer, ModelReady)
-        events = _events(messages)
-        simulation = Simulation(session, events, lambda ask: _answer(queue, performer, ask))
-        simulation.run()
+        with cast.session([preset.unhurried for preset in cast.presets]) as session:
+            simulation = Simulation(session, events, lambda ask: _answer(queue, performer, ask))
+            simulation.run()
     finally:
         performer.close()
     sent = Ledger()

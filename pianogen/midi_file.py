@@ -54,6 +54,18 @@ class Track:
     notes: tuple[TimedNote, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TickTrack:
+    """A named voice in ticks, 480 a beat.
+
+    notes: start, end, pitch, velocity. pedal: where the sustain pedal moves, and how far, 0..127.
+    """
+
+    name: str
+    notes: tuple[tuple[int, int, int, int], ...]
+    pedal: tuple[tuple[int, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Score:
     """A file in its own ticks.
@@ -232,38 +244,68 @@ def write_midi(path: Path, tracks: Sequence[Track], tempo_bpm: float, meter: Met
 
     Times are kept to 1/480 of a beat. Raises MidiFileError where it cannot be written.
     """
+    per_second = TICKS_PER_BEAT * tempo_bpm / 60
+    in_ticks = [
+        TickTrack(
+            track.name,
+            tuple(
+                (round(n.start * per_second), round(n.end * per_second), n.pitch, n.velocity)
+                for n in track.notes
+            ),
+        )
+        for track in tracks
+    ]
+    write_ticks(path, in_ticks, [(0, tempo_bpm)], meter)
+
+
+def write_ticks(
+    path: Path,
+    tracks: Sequence[TickTrack],
+    tempi: Sequence[tuple[int, float]],
+    meter: Meter,
+) -> None:
+    """Write named tracks, one channel each, with a tempo map and a meter; the file appears whole.
+
+    tempi: where (ticks, 480 a beat, rising from 0) which tempo begins, in beats a minute. Raises
+    MidiFileError where it cannot be written.
+    """
     import mido
 
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
-    tempo = min(mido.bpm2tempo(tempo_bpm), LARGEST_TEMPO_US)
     signature = {"numerator": meter.numerator, "denominator": meter.denominator}
-    conductor = [
-        mido.MetaMessage("set_tempo", tempo=tempo),
-        mido.MetaMessage("time_signature", **signature),
-    ]
+    conductor = []
+    for (before, _), (tick, bpm) in pairwise([(0, 0.0), *tempi]):
+        tempo = min(max(mido.bpm2tempo(bpm), 1), LARGEST_TEMPO_US)
+        conductor.append(mido.MetaMessage("set_tempo", tempo=tempo, time=tick - before))
+    conductor.insert(1, mido.MetaMessage("time_signature", **signature))
     file.tracks.append(mido.MidiTrack(conductor))
     channels = cycle(channel for channel in range(16) if channel != DRUM_CHANNEL)
     for track, channel in zip(tracks, channels, strict=False):
-        file.tracks.append(_written(track, channel, TICKS_PER_BEAT * tempo_bpm / 60))
+        file.tracks.append(_written(track, channel))
     _save_whole(file, path)
 
 
-def _written(track: Track, channel: int, ticks_per_second: float) -> mido.MidiTrack:
+def _written(track: TickTrack, channel: int) -> mido.MidiTrack:
     import mido
 
-    events: list[tuple[int, int, int, int]] = []  # tick, 0 off / 1 on, pitch, velocity
-    for note in track.notes:
-        start = round(note.start * ticks_per_second)
-        end = max(round(note.end * ticks_per_second), start + 1)
-        events += [(start, 1, note.pitch, note.velocity), (end, 0, note.pitch, 0)]
-    events.sort()
+    events: list[tuple[int, str, int, int]] = []  # tick, kind, its two values
+    for start, end, pitch, velocity in track.notes:
+        events += [(start, "note_on", pitch, velocity), (max(end, start + 1), "note_off", pitch, 0)]
+    events += [(tick, "control_change", SUSTAIN, value) for tick, value in track.pedal]
+    events.sort(key=lambda event: (event[0], _KINDS.index(event[1]), *event[2:]))
     written = mido.MidiTrack([mido.MetaMessage("track_name", name=track.name)])
-    for (before, *_), (tick, is_on, pitch, velocity) in pairwise([(0, 0, 0, 0), *events]):
-        kind = "note_on" if is_on else "note_off"
-        written.append(
-            mido.Message(kind, note=pitch, velocity=velocity, channel=channel, time=tick - before)
-        )
+    for (before, *_), (tick, kind, first, second) in pairwise([(0, "", 0, 0), *events]):
+        values = dict(zip(_VALUES[kind], (first, second), strict=True))
+        written.append(mido.Message(kind, channel=channel, time=tick - before, **values))
     return written
+
+
+_KINDS = ("note_off", "control_change", "note_on")  # of the same tick
+_VALUES = {
+    "note_off": ("note", "velocity"),
+    "control_change": ("control", "value"),
+    "note_on": ("note", "velocity"),
+}
 
 
 def _save_whole(file: mido.MidiFile, path: Path) -> None:

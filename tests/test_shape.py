@@ -11,9 +11,9 @@ from pianogen.presets import CONTROLS_FILE
 
 ROOT = Path(__file__).parent.parent
 PURE = ("candidates", "clock", "context", "control_map", "controls_text", "echo", "events",
-        "jack_frames", "learn", "loudness", "measure", "pedal", "pedalling", "phrase", "plans",
-        "recall", "scheduler", "session", "simulation", "sounding", "state_out", "status", "thru",
-        "transport", "voice", "what_moved")  # fmt: skip
+        "jack_frames", "learn", "log_records", "loudness", "measure", "pedal", "pedalling",
+        "phrase", "plain", "plans", "recall", "scheduler", "session", "simulation", "sounding",
+        "state_out", "status", "thru", "timeline", "transport", "voice", "what_moved")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 
