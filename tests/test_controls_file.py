@@ -27,7 +27,7 @@ from bridge.control_map import (
 from bridge.controls_file import find_controls, read_controls
 from bridge.controls_text import ABOUT, controls_text
 from bridge.errors import ControlsError
-from bridge.presets import load_presets
+from bridge.presets import fault_of, load_presets
 from pianogen.grid import Meter
 from pianogen.midi_file import TimedNote, Track, write_midi
 
@@ -296,9 +296,11 @@ def some_binding(draw: st.DrawFn, control: str) -> Binding:
     source = Source(kind, number, draw(st.none() | st.integers(0, 15)))
     value = VALUES.get(control)
     if isinstance(value, Value):
-        low, high = draw(st.permutations([value.low, value.high]))
+        low = value.low
         if not value.is_whole:
-            low = draw(st.floats(1e-9, 0.05))  # below every end there is
+            least = value.low if fault_of(value.field, 0.05) else 1e-9
+            low = draw(st.floats(least, least + 0.04))  # below the other end
+        low, high = draw(st.permutations([low, value.high]))
         value = Value(value.field, low, high, value.curve, value.is_whole)
     is_toggle = control in HOLDS and (kind == "program" or draw(st.booleans()))
     return Binding(control, source, value, is_toggle)
