@@ -13,19 +13,17 @@ the clock comes by a way of its own, the way out alone counts: half of it.
 from __future__ import annotations
 
 import logging
-import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from random import Random
 from statistics import median, quantiles
 from time import perf_counter
-from types import FrameType
 
 from bridge.errors import BridgeError, PortError
 from bridge.events import Event, NoteOff, NoteOn, OutputDelay, OutputLost, Quit
+from bridge.interrupts import signals_as_events
 from bridge.port_names import Wanted, own_name
 from bridge.ports import Ports
 from bridge.priority import ask_for_real_time
@@ -164,7 +162,7 @@ def calibrate(ports: Ports, wanted: Wanted, *, is_one_way: bool = False) -> list
     here = wanted.input_name or own_name(wanted.name, "in")
     there = wanted.output_name or own_name(wanted.name, "out")
     queue: SimpleQueue[Event] = SimpleQueue()
-    with _signals_as_events(queue):
+    with signals_as_events(queue):
         log.info("%s", ports.open(queue))
         log.info("%s", ask_for_real_time())
         log.info("let what comes out of %r go into %r; waiting for it", there, here)
@@ -252,19 +250,3 @@ def _too_few(figures: Figures, here: str, there: str) -> str:
         f"{came}: in the DAW, give a MIDI track the input {there!r}, monitoring on, and the output "
         f"{here!r}; or join an interface's out and in by a cable and name them by --out and --in"
     )
-
-
-@contextmanager
-def _signals_as_events(queue: SimpleQueue[Event]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the measuring in order, however often they come."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        queue.put(Quit(perf_counter()))
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

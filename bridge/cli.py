@@ -97,6 +97,23 @@ def _add_ports(group: argparse._ArgumentGroup) -> None:
 
 def _add_music(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--presets", type=Path, metavar="DIR", help="read the presets from here")
+    group.add_argument(
+        "--validate", action="store_true", help="check the presets and the map of controls; end"
+    )
+    group.add_argument(
+        "--controls",
+        type=Path,
+        metavar="FILE",
+        help="what moves which control (default: controls.yaml beside the presets, if it is there)",
+    )
+    group.add_argument(
+        "--learn",
+        nargs="?",
+        type=Path,
+        const=Path("controls.yaml"),
+        metavar="FILE",
+        help="move what is to move each control; write the map (default: controls.yaml)",
+    )
     group.add_argument("--preset", metavar="NAME", help="begin with this one, by name or number")
     group.add_argument("--meter", metavar="4/4", help="the DAW's time signature (default: 4/4)")
     group.add_argument(

@@ -12,6 +12,8 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 
+from bridge.control_map import DEFAULT_BINDINGS
+from bridge.controls_file import find_controls, read_controls
 from bridge.display import Display
 from bridge.errors import BridgeError
 from bridge.events import Event
@@ -45,6 +47,10 @@ def run(options: argparse.Namespace) -> int:
             return _status(options)
         if options.calibrate:
             return _calibrate(options)
+        if options.learn is not None:
+            return _learn(options)
+        if options.validate:
+            return _validate(options)
         if options.replay is not None or options.export is not None:
             from bridge.replay_command import replay_or_export
 
@@ -104,6 +110,34 @@ def _calibrate(options: argparse.Namespace) -> int:
     ports = system_ports(wanted, options.midi)
     for line in calibrate(ports, wanted, is_one_way=options.one_way):
         print(line)
+    return 0
+
+
+def _learn(options: argparse.Namespace) -> int:
+    """Learn what moves which control, beginning with the map there is."""
+    from bridge.learn import Walk
+    from bridge.learn_command import learn, typed_lines
+    from bridge.port_names import Wanted
+    from bridge.ports import system_ports
+
+    path: Path = options.learn
+    there = path if path.is_file() else find_controls(options.presets, options.controls)
+    walk = Walk(DEFAULT_BINDINGS if there is None else read_controls(there))
+    wanted = Wanted(options.port, options.input_name, options.output_name)
+    ports = system_ports(wanted, options.midi)
+    typed = typed_lines(-1 if sys.stdin is None else sys.stdin.fileno())  # -1: it ends at once
+    return learn(ports, walk, path, typed, lambda line: print(line, flush=True))
+
+
+def _validate(options: argparse.Namespace) -> int:
+    """What the presets and the map of controls are, a line each; then every fault."""
+    from bridge.validate import validate
+
+    told = validate(options.presets, find_controls(options.presets, options.controls))
+    for line in told.lines:
+        print(line)
+    if told.faults:
+        raise BridgeError("\n".join(told.faults))
     return 0
 
 
@@ -215,6 +249,7 @@ def _settings(
     bpm: float = DEFAULT_BPM,
     meter: Meter | None = None,
 ) -> Settings:
+    controls = find_controls(options.presets, options.controls)
     return Settings(
         meter=_meter(options) or meter or Meter(),
         shift_beats=options.shift,
@@ -223,6 +258,7 @@ def _settings(
         channel=options.channel,
         latency_ms=options.latency_ms,
         preset=first.number,
+        bindings=DEFAULT_BINDINGS if controls is None else read_controls(controls),
     )
 
 

@@ -22,17 +22,22 @@ class Context:
         self._meter = meter
         self._hearing = hearing
         self._own: dict[int, tuple[Note, ...]] = {}
+        self._made: dict[int, tuple[tuple[Note, ...], tuple[Note, ...], Measure]] = {}
         self._order: deque[int] = deque(maxlen=CONTEXT_MEASURES)
         self._count = 0
 
     def begin_phrase(self, measure: int) -> None:
         """A phrase begins in `measure`: of the silence before it one measure stays."""
+        self.shorten_silence(measure)
+        self.reach(measure)
+
+    def shorten_silence(self, measure: int) -> None:
+        """Something begins in `measure`: of the silence before it one measure stays."""
         while self._order and self._order[-1] < measure and self._is_silent(self._order[-1]):
             self._order.pop()
             self._count -= 1
         if self._order and measure - self._order[-1] > 1:
             self._append(measure - 1)
-        self.reach(measure)
 
     def reach(self, measure: int) -> None:
         """Everything up to and including `measure` is context."""
@@ -45,6 +50,8 @@ class Context:
     def answered(self, measure: int, notes: Iterable[Note]) -> None:
         """The machine plays `notes` in `measure`."""
         self._own[measure] = tuple(notes)
+        self.reach(measure)
+        self._forget()
 
     def overtaken(self, measure: int, step: int, notes: Iterable[Note]) -> None:
         """From `step` of `measure` on the machine plays these notes instead."""
@@ -62,13 +69,17 @@ class Context:
         """What precedes `measure`, as known at `run`: (index of the first, the newest measures)."""
         self.reach(measure - 1)
         self._forget()
-        heard = tuple(
-            Measure(self._meter, self._hearing.notes(number, run) + self._own.get(number, ()))
-            for number in self._order
-            if number < measure
-        )
+        heard = tuple(self._measure(number, run) for number in self._order if number < measure)
         later = sum(number >= measure for number in self._order)
         return self._count - later - len(heard), heard
+
+    def _measure(self, number: int, run: float) -> Measure:
+        """Both voices of a measure; the same value as long as neither changes."""
+        played, own = self._hearing.notes(number, run), self._own.get(number, ())
+        made = self._made.get(number)
+        if made is None or made[0] is not played or made[1] is not own:
+            made = self._made[number] = played, own, Measure(self._meter, played + own)
+        return made[2]
 
     def _is_silent(self, measure: int) -> bool:
         return not (self._own.get(measure) or self._hearing.notes(measure, 0))
@@ -80,8 +91,9 @@ class Context:
     def _forget(self) -> None:
         oldest = self._order[0] if self._order else 0
         self._hearing.forget(oldest)
-        for measure in [m for m in self._own if m < oldest]:
-            del self._own[measure]
+        for kept in (self._own, self._made):
+            for measure in [m for m in kept if m < oldest]:
+                del kept[measure]
 
 
 def _tail(notes: tuple[Note, ...]) -> int:

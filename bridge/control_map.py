@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, ProgramChange
+from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, Other, ProgramChange
 from bridge.gestures import (
     ChoosePreset,
     Freeze,
@@ -30,6 +30,7 @@ from bridge.gestures import (
 
 Kind: TypeAlias = Literal["cc", "cc14", "note", "program"]
 Curve: TypeAlias = Literal["linear", "log"]
+Sort: TypeAlias = Literal["value", "choice", "press", "hold"]
 
 DOWN = 64  # controller values from here on are down (MIDI 1.0, switches)
 FINE = 32  # how far above the coarse half of a 14-bit pair the fine one lies
@@ -41,7 +42,8 @@ _ANY_PROGRAM = None
 class Value:
     """A control that turns a field of the preset from `low` to `high`, as curve says.
 
-    is_whole: whole numbers only. A log curve turns by equal factors, and needs low above 0.
+    is_whole: whole numbers only. A log curve turns by equal factors, and needs both ends above 0.
+    With low above high it turns backwards.
     """
 
     field: str
@@ -56,6 +58,7 @@ class Value:
             value = self.low * float((self.high / self.low) ** share)
         else:
             value = self.low + (self.high - self.low) * share
+        value = min(max(value, min(self.low, self.high)), max(self.low, self.high))  # rounding
         return round(value) if self.is_whole else value
 
 
@@ -96,6 +99,7 @@ class Binding:
 
 VALUES: dict[str, Value | Words] = {
     "mode": Words("mode", ("answer", "continue", "duet", "off")),
+    "thru": Words("thru", ("off", "listening", "on")),
     "temperature": Value("temperature", 0.3, 2.0, "log"),
     "velocity_temperature": Value("velocity_temperature", 0.1, 2.0, "log"),
     "rhythm_temperature": Value("rhythm_temperature", 0.2, 2.0, "log"),
@@ -104,6 +108,7 @@ VALUES: dict[str, Value | Words] = {
     "low_pitch": Value("low_pitch", 0, 127, is_whole=True),
     "high_pitch": Value("high_pitch", 0, 127, is_whole=True),
     "velocity_scale": Value("velocity_scale", 0.25, 2.0, "log"),
+    "velocity_follow": Value("velocity_follow", 0.0, 1.0),
     "answer_measures": Value("answer_measures", 1, 16, is_whole=True),
 }
 HOLDS: dict[str, type[HandOver | Freeze]] = {"hand_over": HandOver, "freeze": Freeze}
@@ -116,6 +121,23 @@ PRESSES: dict[str, Gesture] = {
 }
 CHOICE = "preset"
 CONTROLS = (CHOICE, *PRESSES, *HOLDS, *VALUES)
+
+
+FITS: dict[Sort, tuple[Kind, ...]] = {
+    "value": ("cc", "cc14"),  # what turns has a place to stand at; a key or a program has none
+    "choice": ("cc", "program"),
+    "press": ("cc", "note", "program"),
+    "hold": ("cc", "note", "program"),
+}
+
+
+def sort_of(control: str) -> Sort:
+    """What a control makes of what it hears."""
+    if control == CHOICE:
+        return "choice"
+    if control in PRESSES:
+        return "press"
+    return "hold" if control in HOLDS else "value"
 
 
 def _by_default() -> tuple[Binding, ...]:
@@ -132,10 +154,12 @@ def _by_default() -> tuple[Binding, ...]:
         "low_pitch": 29,
         "high_pitch": 30,
         "velocity_scale": 31,
+        "velocity_follow": 102,
         "answer_measures": 103,
         "mutate": 105,
         "repeat": 106,
         "freeze": 107,
+        "thru": 108,
         "panic": 109,
         "next_preset": 110,
         "previous_preset": 111,
@@ -152,7 +176,6 @@ class _State:
     """Where a binding's control stands."""
 
     is_down: bool = False
-    is_on: bool = False
     coarse: int = 0
     fine: int = 0
 
@@ -204,6 +227,15 @@ class ControlMap:
         ]
 
 
+def is_shared(one: Source, other: Source) -> bool:
+    """Whether there are messages that both sources hear."""
+    if None not in (one.channel, other.channel) and one.channel != other.channel:
+        return False
+    if one.kind == other.kind == "program" and _ANY_PROGRAM in (one.number, other.number):
+        return True
+    return not set(_places(one)).isdisjoint(_places(other))
+
+
 def _is_on(bound: int | None, heard: int | None, channel: int) -> bool:
     wanted = heard if bound is None else bound
     return wanted is None or wanted == channel
@@ -224,6 +256,8 @@ def _place_of(event: ChannelMessage) -> list[tuple[str, int | None]]:
             return [("note", event.pitch)]
         case ProgramChange():
             return [("program", event.program), ("program", _ANY_PROGRAM)]
+        case Other():
+            return []
 
 
 def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
@@ -239,7 +273,7 @@ def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
             return _Moved(event.value / 127, event.value, event.value >= DOWN)
         case NoteOn():
             return _Moved(event.velocity / 127, event.velocity, True)
-        case NoteOff():
+        case NoteOff() | Other():
             return _Moved(0.0, 0, False)
         case ProgramChange():
             state.is_down = False  # each program change is a press
@@ -255,9 +289,6 @@ def _gesture(binding: Binding, state: _State, moved: _Moved) -> Gesture | None:
     if (hold := HOLDS.get(binding.control)) is not None:
         if not binding.is_toggle:
             return hold(moved.is_down) if moved.is_down != state.is_down else None
-        if not is_pressed:
-            return None
-        state.is_on = not state.is_on
-        return hold(state.is_on)
+        return hold(None) if is_pressed else None
     assert binding.value is not None
     return SetValue(binding.value.field, binding.value.at(moved.share))

@@ -7,7 +7,9 @@ value of it, in the order in which they happen. So nothing is ever half of one a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
+from bridge.gestures import ChoosePreset, SetValue, StepPreset
 from bridge.presets import Preset
 
 _RANGE = {"low_pitch": "high_pitch", "high_pitch": "low_pitch"}
@@ -35,6 +37,20 @@ class Controls:
     def presets(self) -> tuple[Preset, ...]:
         """All there are, as they were read, by number."""
         return tuple(self._by_number[number] for number in sorted(self._by_number))
+
+    def do(self, gesture: SetValue | ChoosePreset | StepPreset) -> str | None:
+        """What a player asks for; returns why it cannot be."""
+        match gesture:
+            case SetValue():
+                self.set_value(gesture.field, gesture.value)
+            case ChoosePreset(number):
+                if not self.choose(number):
+                    return f"no preset has the number {number}: nothing changes"
+            case StepPreset():
+                self.step(gesture.by)
+            case _:
+                assert_never(gesture)
+        return None
 
     def choose(self, number: int) -> bool:
         """Ask for a preset as it was read; False where no preset has the number."""

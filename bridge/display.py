@@ -44,16 +44,19 @@ class Display(logging.Handler):
         reader, self._writer = Pipe(duplex=False)
         self._process = start_process("pianogen-display", show, reader)
         reader.close()
+        self._heard: Event | None = None
         if os.name == "posix":
             os.set_blocking(self._writer.fileno(), False)
 
     def heard(self, event: Event) -> None:
         """The performer's notes."""
+        self._heard = event
         self._note("performer", event)
 
     def sent(self, message: ChannelMessage, now: float) -> None:
-        """The machine's notes."""
-        self._note("pianogen", message)
+        """The machine's notes; what was heard just now is only passed on."""
+        if message is not self._heard:
+            self._note("pianogen", message)
 
     def shown(self, status: Status) -> None:
         """Where the music is."""

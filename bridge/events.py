@@ -54,6 +54,20 @@ class ProgramChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """A bend or aftertouch, which is passed on or not, and never understood.
+
+    kind: 0xA0 (aftertouch of a key), 0xD0 (of a channel) or 0xE0 (pitch bend). data: the one or
+    two bytes behind the status, each 0..127.
+    """
+
+    time: float
+    channel: int
+    kind: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """A MIDI clock, 24 a quarter note (F8)."""
 
@@ -90,7 +104,7 @@ class SongPosition:
 
 
 Transport: TypeAlias = Tick | Start | Continue | Stop | SongPosition
-ChannelMessage: TypeAlias = NoteOn | NoteOff | ControlChange | ProgramChange
+ChannelMessage: TypeAlias = NoteOn | NoteOff | ControlChange | ProgramChange | Other
 MidiEvent: TypeAlias = ChannelMessage | Transport
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class SetValue:
-    """A field of the preset in force takes a value of its type, within its range."""
+    """A field of the preset that comes takes a value of its type, within its range."""
 
     field: str
     value: float | str
@@ -23,16 +23,16 @@ class ChoosePreset:
 
 @dataclass(frozen=True, slots=True)
 class StepPreset:
-    """The preset so many numbers on (or back), round and round."""
+    """The preset so many places on (or back) in the order of numbers, round and round."""
 
     by: int
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """The machine's turn from the next measure line, or no longer."""
+    """The machine's turn from the next measure line, or no longer; None: the other of the two."""
 
-    is_on: bool
+    is_on: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,9 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
-    """The last answer round and round, or no longer."""
+    """The last answer round and round, or no longer; None: the other of the two."""
 
-    is_on: bool
+    is_on: bool | None
 
 
 @dataclass(frozen=True, slots=True)

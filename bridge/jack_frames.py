@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.midi_bytes import NOTE_OFF, NOTE_ON
+from bridge.midi_bytes import CONTROL, NOTE_OFF, NOTE_ON
+from bridge.pedal import SUSTAIN
 
 MARGIN_S = 0.002  # how late a message may be handed over and still find its frame
 LATE_S = 0.00005  # what is missed by less is not late: clocks are read to a frame or two
@@ -59,8 +60,9 @@ class Outgoing:
         self.late_frames = 0  # messages that missed their frame and went as soon as they could
         self._waiting: deque[tuple[float, bytes]] = deque()  # when due, bytes
         self._last_due_s = float("-inf")
-        # Keys let go of and not struck since, by channel and pitch: what was said, and when.
-        self._ended: dict[tuple[int, bytes], tuple[bytes, float]] = {}
+        # Keys let go of and not struck since, by channel and pitch, and so the pedals, by channel:
+        # what was said, and when.
+        self._ended: dict[tuple[bool, int, int], tuple[bytes, float]] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -83,7 +85,7 @@ class Outgoing:
             self.late_frames += offset < -LATE_S * cycle.rate
 
     def repeat_note_offs(self, cycle: Cycle) -> None:
-        """Say again, first of all, which keys were let go of lately: a cycle was lost.
+        """Say again, first of all, which keys and pedals were let go of lately: a cycle was lost.
 
         What is written in a cycle that JACK loses is not heard. A note-on that is lost is silence;
         a note-off that is lost would sound on and on, and said twice it does no harm.
@@ -93,10 +95,13 @@ class Outgoing:
         self._waiting.extendleft((at_once, data) for data in reversed(lately))
 
     def _remember(self, data: bytes, now_s: float) -> None:
-        kind, key = data[0] & 0xF0, (data[0] & 0x0F, data[1:2])
-        if kind in (NOTE_ON, NOTE_OFF):
-            self._ended.pop(key, None)
-        if kind == NOTE_OFF:
+        kind, channel = data[0] & 0xF0, data[0] & 0x0F
+        is_pedal = kind == CONTROL and data[1] == SUSTAIN
+        if not is_pedal and kind not in (NOTE_ON, NOTE_OFF):
+            return
+        key = (is_pedal, channel, data[1])
+        self._ended.pop(key, None)
+        if kind == NOTE_OFF or (is_pedal and data[2] == 0):
             self._ended[key] = data, now_s
 
     def forget(self) -> None:

@@ -1,4 +1,4 @@
-"""What really went out: how many notes, how late, and which of them still sound."""
+"""What really went out: how many notes, how late, which of them still sound, which pedals hold."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Ledger:
         self.notes = 0  # note-ons sent
         self.lateness_ms: deque[float] = deque(maxlen=100_000)  # note-ons: sent minus due
         self._sounding: dict[tuple[int, int], None] = {}  # channel, pitch; oldest first
+        self._pedals: set[int] = set()  # channels whose sustain pedal is down
 
     def record(self, message: ChannelMessage, now: float) -> None:
         """One message was sent at `now`; `message.time` is when it was due."""
@@ -25,6 +26,11 @@ class Ledger:
                 self._sounding[message.channel, message.pitch] = None
             case NoteOff():
                 self._sounding.pop((message.channel, message.pitch), None)
+            case ControlChange(control=64):
+                hold = self._pedals.add if message.value else self._pedals.discard
+                hold(message.channel)
+            case ControlChange(control=121):
+                self._pedals.discard(message.channel)
             case ControlChange(control=120 | 123):
                 for place in [place for place in self._sounding if place[0] == message.channel]:
                     del self._sounding[place]
@@ -36,9 +42,10 @@ class Ledger:
         """Channel and pitch of every note that was begun and not ended."""
         return tuple(self._sounding)
 
-    def releases(self, now: float) -> list[NoteOff]:
-        """The note-offs that would end all of them."""
-        return [NoteOff(now, channel, pitch) for channel, pitch in self._sounding]
+    def releases(self, now: float) -> list[NoteOff | ControlChange]:
+        """What would end all of them and lift every pedal."""
+        ends = [NoteOff(now, channel, pitch) for channel, pitch in self._sounding]
+        return [*ends, *(ControlChange(now, channel, 64, 0) for channel in sorted(self._pedals))]
 
 
 def percentile(values: Iterable[float], share: float) -> float:

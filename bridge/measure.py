@@ -8,6 +8,10 @@ half step of a measure is step 0 of the next:
     step    30          31     |     0 of the next measure
 
 A key that is down, or held by the pedal, has no end yet: its duration is provisional, up to now.
+
+Each channel has its own keys, and its own pedal, which holds the keys of that channel alone. But
+where no note was ever struck on channel 1 or 16, the channel is a master in the sense of MPE, whose
+notes come each on a channel of its own: then its pedal holds the keys of all.
 """
 
 from __future__ import annotations
@@ -15,7 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import floor
 
+from bridge.loudness import Loudness
 from pianogen.grid import TICKS_PER_STEP, Meter, Note, velocity_to_bin
+
+MASTERS = (0, 15)  # channels that may be MPE's master
 
 
 def step_of(run: float) -> int:
@@ -49,14 +56,22 @@ class Hearing:
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._measures: dict[int, list[_Played]] = {}
+        self._over: dict[int, tuple[Note, ...]] = {}  # measures in which nothing sounds any more
         self._keys: dict[tuple[int, int], _Key] = {}  # by channel and pitch
         self._pedals: set[int] = set()  # channels
+        self._struck: set[int] = set()  # channels on which there was a note
+        self._loudness = Loudness()
         self._quiet_since: float | None = None
 
     @property
     def is_playing(self) -> bool:
         """Whether a key is down or a note held by the pedal."""
         return bool(self._keys)
+
+    @property
+    def loudness(self) -> float | None:
+        """How hard keys were struck lately: their mean velocity; None before the first."""
+        return self._loudness.mean
 
     def quiet_since(self, run: float) -> float:
         """Where (in ticks of the run) the last key came up; `run`, which is now, while playing."""
@@ -66,20 +81,24 @@ class Hearing:
         self, *, channel: int, pitch: int, velocity: int, time: float, run: float | None
     ) -> int | None:
         """A key goes down; returns the number of the measure its note begins in."""
+        self._struck.add(channel)
         self._end(self._keys.pop((channel, pitch), None), run)
         note = None if run is None else self._place(step_of(run), pitch, velocity)
         self._keys[channel, pitch] = _Key(time, velocity, note)
-        return None if note is None else note.onset // self._meter.steps
+        if note is None:
+            return None
+        measure = note.onset // self._meter.steps
+        self._loudness.hear(measure, velocity)
+        return measure
 
     def note_off(self, *, channel: int, pitch: int, run: float | None) -> None:
         """A key comes up; the pedal may hold its note."""
         key = self._keys.get((channel, pitch))
         if key is None or not key.is_down:
             return
-        if channel in self._pedals:
-            key.is_down = False
-            return
-        self._drop([(channel, pitch)], run)
+        key.is_down = False
+        if not self._is_held(channel):
+            self._drop([(channel, pitch)], run)
 
     def pedal(self, *, channel: int, is_down: bool, run: float | None) -> None:
         """The sustain pedal (CC 64) of a channel moves; coming up it ends what it held."""
@@ -87,10 +106,8 @@ class Hearing:
             self._pedals.add(channel)
             return
         self._pedals.discard(channel)
-        self._drop(
-            [place for place, key in self._keys.items() if place[0] == channel and not key.is_down],
-            run,
-        )
+        up = [place for place, key in self._keys.items() if not key.is_down]
+        self._drop([place for place in up if not self._is_held(place[0])], run)
 
     def silence(self, *, channel: int, run: float | None) -> None:
         """All notes of a channel end, keys and pedal (CC 120 and 123)."""
@@ -119,7 +136,15 @@ class Hearing:
         return measures
 
     def notes(self, measure: int, run: float) -> tuple[Note, ...]:
-        """The notes that begin in a measure, as known at `run`."""
+        """The notes that begin in a measure, as known at `run`; the same tuple while they stay."""
+        if (over := self._over.get(measure)) is not None:
+            return over
+        notes = self._notes(measure, run)
+        if all(played.end is not None for played in self._measures.get(measure, ())):
+            self._over[measure] = notes
+        return notes
+
+    def _notes(self, measure: int, run: float) -> tuple[Note, ...]:
         first = measure * self._meter.steps
         now = step_of(run)
         return tuple(
@@ -134,18 +159,27 @@ class Hearing:
 
     def forget(self, before: int) -> None:
         """Let go of measures numbered below `before`."""
-        for measure in [m for m in self._measures if m < before]:
-            del self._measures[measure]
+        for kept in (self._measures, self._over):
+            for measure in [m for m in kept if m < before]:
+                del kept[measure]
+
+    def _is_held(self, channel: int) -> bool:
+        """Whether a pedal holds the keys of a channel: its own, or that of a master."""
+        if channel in self._pedals:
+            return True
+        return any(m in self._pedals and m not in self._struck for m in MASTERS)
 
     def _place(self, onset: int, pitch: int, velocity: int) -> _Played:
         note = _Played(onset, pitch, velocity)
         self._measures.setdefault(onset // self._meter.steps, []).append(note)
+        self._over.pop(onset // self._meter.steps, None)
         return note
 
     def _remove(self, note: _Played | None) -> None:
         if note is not None:
             kept = self._measures.get(note.onset // self._meter.steps, [])
             kept[:] = [other for other in kept if other is not note]
+            self._over.pop(note.onset // self._meter.steps, None)
 
     def _drop(self, places: list[tuple[int, int]], run: float | None) -> None:
         for place in places:

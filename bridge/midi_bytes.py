@@ -1,7 +1,7 @@
 """MIDI bytes to events and back. Pure; what the bridge has no use for becomes None early.
 
-Dropped: sysex, MTC, tune request, song select, active sensing, reset, aftertouch, pitch bend,
-and whatever is cut short or out of range.
+Dropped: sysex, MTC, tune request, song select, active sensing, reset, and whatever is cut short or
+out of range.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bridge.events import (
     MidiEvent,
     NoteOff,
     NoteOn,
+    Other,
     ProgramChange,
     SongPosition,
     Start,
@@ -23,8 +24,10 @@ from bridge.events import (
 )
 
 CLOCK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
-NOTE_OFF, NOTE_ON, _CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
-_LENGTHS = {NOTE_OFF: 3, NOTE_ON: 3, _CONTROL: 3, _PROGRAM: 2}
+NOTE_OFF, NOTE_ON, CONTROL, _PROGRAM = 0x80, 0x90, 0xB0, 0xC0
+KEY_PRESSURE, CHANNEL_PRESSURE, BEND = 0xA0, 0xD0, 0xE0
+_LENGTHS = {NOTE_OFF: 3, NOTE_ON: 3, KEY_PRESSURE: 3, CONTROL: 3, _PROGRAM: 2}
+_LENGTHS |= {CHANNEL_PRESSURE: 2, BEND: 3}
 
 
 def parse(data: Sequence[int], time: float) -> MidiEvent | None:
@@ -35,15 +38,18 @@ def parse(data: Sequence[int], time: float) -> MidiEvent | None:
     if status >= 0xF0:
         return _parse_system(status, data, time)
     kind, channel = status & 0xF0, status & 0x0F
-    if len(data) < _LENGTHS.get(kind, 4) or any(byte > 127 for byte in data[1:3]):
+    length = _LENGTHS.get(kind)
+    if length is None or len(data) < length or any(byte > 127 for byte in data[1:length]):
         return None
     if kind == NOTE_ON and data[2] > 0:
         return NoteOn(time, channel, data[1], data[2])
     if kind in (NOTE_ON, NOTE_OFF):
         return NoteOff(time, channel, data[1], data[2])
-    if kind == _CONTROL:
+    if kind == CONTROL:
         return ControlChange(time, channel, data[1], data[2])
-    return ProgramChange(time, channel, data[1])
+    if kind == _PROGRAM:
+        return ProgramChange(time, channel, data[1])
+    return Other(time, channel, kind, bytes(data[1:length]))
 
 
 def _parse_system(status: int, data: Sequence[int], time: float) -> MidiEvent | None:
@@ -78,8 +84,10 @@ def encode(message: MidiEvent) -> bytes:
         case NoteOff():
             return bytes((NOTE_OFF | message.channel, message.pitch, message.velocity))
         case ControlChange():
-            return bytes((_CONTROL | message.channel, message.control, message.value))
+            return bytes((CONTROL | message.channel, message.control, message.value))
         case ProgramChange():
             return bytes((_PROGRAM | message.channel, message.program))
+        case Other():
+            return bytes((message.kind | message.channel,)) + message.data
         case _:
             assert_never(message)

@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from bridge.candidates import Costs
+from bridge.priority import ask_for_a_larger_share
 from bridge.recall import Recall
 from bridge.wire import Failed, Ready, Reply, Request
 from pianogen.continuation import Continuation
@@ -46,6 +47,7 @@ class Setup:
 def run(connection: Connection, setup: Setup) -> None:
     """The process's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when this ends
+    ask_for_a_larger_share()
     try:
         recalls, ready = _load(setup)
     except (Exception, SystemExit) as error:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from bridge.events import ControlChange
 from bridge.midi_bytes import CLOCK, START, STOP, encode
+from bridge.pedal import SUSTAIN
 from bridge.player import Stroke, Timed, clock_messages, performance, stroke_messages
 from bridge.presets import Preset
-from bridge.scheduler import SUSTAIN
 from pianogen.errors import ConfigError, MidiFileError
 from pianogen.grid import PPQN, Meter
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from bridge.plans import Plan
 from bridge.presets import PlayMode, Preset
-from pianogen.grid import PPQN, Measure
+from pianogen.grid import PPQN
 
 CLOSE_ENOUGH = 1e-6  # ticks; what floating point may cost
 
@@ -40,7 +41,7 @@ class Turn:
     """The machine's turn: its first measure and the one at whose line it is over.
 
     end: None where something else will end it. mode: the preset's when it began. phrase: what it
-    answers. script: the measures it plays, round and round; empty where the model is asked.
+    answers. script: the plans it plays, round and round; empty where the model is asked.
     """
 
     first: int
@@ -48,7 +49,12 @@ class Turn:
     because: Because
     mode: PlayMode = "answer"
     phrase: Phrase | None = None
-    script: tuple[Measure, ...] = ()
+    script: tuple[Plan, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it lasts as long as the hand-over is down."""
+        return self.because == "hand-over" and self.mode == "continue"
 
     def has(self, measure: int) -> bool:
         """Whether `measure` is one of its own."""

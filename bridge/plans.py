@@ -103,6 +103,7 @@ class Plans:
         plan = planned.measure
         if plan is None or plan.meter != self._meter:
             self.tally.failed += 1
+            self._forget(request)
             return "the model failed to answer a request"
         self.tally.answered += 1
         self.candidates = planned.candidates
@@ -118,6 +119,11 @@ class Plans:
                 plan, request.preset, planned.plan_id, made_from, request.begun
             )
         return None
+
+    def _forget(self, failed: _Open) -> None:
+        """The same may be asked again."""
+        if failed.measure is not None and self._asked.get(failed.measure) is failed.ask:
+            del self._asked[failed.measure]
 
     def ready(self, measure: int) -> Plan | None:
         """The newest plan for `measure` so far; None where none is ready."""

@@ -11,19 +11,26 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bridge.errors import PresetError
-from pianogen.presets import AUTO, MOST_CANDIDATES, UNHURRIED_CANDIDATES, find_presets
+from bridge.yaml_lines import Entry, Plain, UnreadableError, place, read_table, short, shown
+from pianogen.presets import (
+    AUTO,
+    CONTROLS_FILE,
+    MOST_CANDIDATES,
+    UNHURRIED_CANDIDATES,
+    find_presets,
+)
 from pianogen.sampling import Sampling
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
 Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
+Through: TypeAlias = Literal["off", "listening", "on"]
+Pedalling: TypeAlias = Literal["none", "played"]
 
 DEFAULT_CHECKPOINT = "default"
-_MAX_BYTES = 64 * 1024  # a preset file larger than this is something else
 _MOST = {"most": MOST_CANDIDATES}
 
 
@@ -39,6 +46,9 @@ class Preset(BaseModel):
     `duet` (plays along, each measure from what both played), `off` (only listens).
     on_interruption: what it does when the performer plays into its turn: `yield` (listens at
     once), `finish` (at the next measure line), `overlap` (plays to its end).
+    thru: whether what the performer plays is sent on: `off`, `on`, `listening` (while no answer).
+    pedal: `played` (the sustain pedal under notes that overlap) or `none`.
+    velocity_follow: how far the answer's loudness is moved to the performer's, 0..1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +78,9 @@ class Preset(BaseModel):
     channel: int = Field(1, ge=1, le=16)
     octave_shift: int = Field(0, ge=-4, le=4)
     velocity_scale: float = Field(1.0, gt=0, le=4)
+    velocity_follow: float = Field(0.0, ge=0, le=1)
+    pedal: Pedalling = "none"
+    thru: Through = "off"
     latency_ms: float = Field(0.0, ge=-200, le=500)
     late_limit_ms: float = Field(30.0, ge=1, le=1000)
 
@@ -78,7 +91,7 @@ class Preset(BaseModel):
             return value
         raise PydanticCustomError("candidates", "must be auto or 1 to {most}", _MOST)
 
-    @field_validator("mode", mode="before")
+    @field_validator("mode", "pedal", "thru", mode="before")
     @classmethod
     def _word(cls, value: object) -> object:
         """YAML reads `on` and `off` as truth values."""
@@ -109,17 +122,28 @@ class Preset(BaseModel):
 
 def load_presets(folder: Path | None = None) -> tuple[Preset, ...]:
     """Every preset of a folder's YAML files, by number; raises PresetError with every fault."""
+    presets, faults = read_presets(folder)
+    if faults:
+        raise PresetError("\n".join(faults))
+    return presets
+
+
+def read_presets(folder: Path | None = None) -> tuple[tuple[Preset, ...], list[str]]:
+    """The presets of a folder's YAML files that can be used, by number, and every fault.
+
+    The folder's map of controls is no preset. Raises PresetError where there are no files.
+    """
     folder = find_presets() if folder is None else folder
     files = sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+    files = [path for path in files if path.name != CONTROLS_FILE]
     if not files:
-        raise PresetError(f"no presets in {_shown(folder)}: put *.yaml files there")
+        raise PresetError(f"no presets in {shown(folder)}: put *.yaml files there")
     read = [_read_file(path) for path in files]
     faults = [fault for _, found in read for fault in found]
     kept = [entry for entry, _ in read if entry is not None]
     faults += _clashes(kept)
-    if faults:
-        raise PresetError("\n".join(faults))
-    return tuple(sorted((entry.preset for entry in kept), key=lambda preset: preset.number))
+    presets = sorted((entry.preset for entry in kept), key=lambda preset: preset.number)
+    return tuple(presets), faults
 
 
 def choose_preset(presets: tuple[Preset, ...], wanted: str) -> Preset:
@@ -129,6 +153,15 @@ def choose_preset(presets: tuple[Preset, ...], wanted: str) -> Preset:
             return preset
     known = ", ".join(f"{preset.number} {preset.name}" for preset in presets)
     raise PresetError(f"there is no preset {wanted!r}; there are: {known}")
+
+
+def fault_of(field: str, value: object) -> str | None:
+    """What is wrong with a value for a field of a preset, in words; None where nothing is."""
+    try:
+        Preset.model_validate({"name": "any", "number": 0, field: value})
+    except ValidationError as error:
+        return _in_words(field, error.errors(include_url=False)[0])
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,56 +186,32 @@ class _Fields:
         """One line: whose fault, what it is, in which file and line."""
         name = self.values.get("name")
         who = f"preset {name!r}" if isinstance(name, str) and name else "preset"
-        return f"{who}: {what} ({_place(self.path, self.lines.get(field or '', 1))})"
+        return f"{who}: {what} ({place(self.path, self.lines.get(field or '', 1))})"
 
 
 def _read_file(path: Path) -> tuple[_Entry | None, list[str]]:
     try:
-        fields = _read_fields(path)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        return None, [f"not valid YAML: {error.problem or error.context} ({_place(path, line)})"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return None, [f"cannot be read: {reason} ({_shown(path)})"]
+        table = read_table(path, "a preset is a list of lines such as `temperature: 0.8`")
+    except UnreadableError as error:
+        return None, [str(error)]
+    fields = _Fields(path, {}, {}, [])
+    for again, first in table.twice():
+        where = place(path, again.line)
+        fields.faults.append(f"{again.key} is given twice, first in line {first.line} ({where})")
+    for entry in table.entries:
+        _take_field(fields, entry)
     return _validate(fields)
 
 
-def _read_fields(path: Path) -> _Fields:
-    """Compose without constructing: only plain values of known shape are ever built."""
-    text = path.read_bytes()
-    if len(text) > _MAX_BYTES:
-        raise ValueError(f"{len(text)} bytes is too long for a preset")
-    loader = yaml.SafeLoader(text.decode("utf-8"))
-    try:
-        fields = _Fields(path, {}, {}, [])
-        node = loader.get_single_node()
-        if not isinstance(node, yaml.MappingNode):
-            raise ValueError("a preset is a list of lines such as `temperature: 0.8`")
-        for key_node, value_node in node.value:
-            _take_field(loader, fields, key_node, value_node)
-        return fields
-    finally:
-        loader.dispose()
-
-
-def _take_field(
-    loader: yaml.SafeLoader, fields: _Fields, key_node: yaml.Node, value_node: yaml.Node
-) -> None:
-    line = key_node.start_mark.line + 1
-    key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-    if key in fields.lines:
-        first = fields.lines[key]
-        fields.faults.append(
-            f"{key} is given twice, first in line {first} ({_place(fields.path, line)})"
-        )
+def _take_field(fields: _Fields, entry: Entry) -> None:
+    if entry.key in fields.lines:
         return
-    fields.lines[key] = line
-    if not isinstance(value_node, yaml.ScalarNode):
-        fields.faults.append(f"{key} must be a single value ({_place(fields.path, line)})")
-        return
-    fields.values[key] = loader.construct_object(value_node)
+    fields.lines[entry.key] = entry.line
+    if isinstance(entry.value, Plain):
+        fields.values[entry.key] = entry.value.value
+    else:
+        where = place(fields.path, entry.line)
+        fields.faults.append(f"{entry.key} must be a single value ({where})")
 
 
 def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
@@ -224,7 +233,7 @@ def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
 
 def _in_words(field: str, detail: ErrorDetails) -> str:
     context: dict[str, Any] = detail.get("ctx") or {}
-    given = f"is {_short(detail['input'])}"
+    given = f"is {short(detail['input'])}"
     if detail["input"] != detail["input"]:
         return f"{field} must be a number, {given}"
     match detail["type"]:
@@ -270,10 +279,10 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
     if isinstance(checkpoint, str) and checkpoint != DEFAULT_CHECKPOINT:
         found = fields.path.parent / Path(checkpoint).expanduser()
         if not found.is_file():
-            yield fields.say(f"there is no checkpoint {_shown(found)}", "checkpoint")
+            yield fields.say(f"there is no checkpoint {shown(found)}", "checkpoint")
 
 
-_WORDS = ("name", "description", "checkpoint", "sha256", "mode")
+_WORDS = ("name", "description", "checkpoint", "sha256", "mode", "pedal", "thru")
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:
@@ -291,26 +300,9 @@ def _clashes(entries: list[_Entry]) -> Iterator[str]:
             value = getattr(entry.preset, field)
             other = first.setdefault(value, entry)
             if other is not entry:
-                where = _place(entry.path, entry.lines[field])
-                there = _place(other.path, other.lines[field])
+                where = place(entry.path, entry.lines[field])
+                there = place(other.path, other.lines[field])
                 yield (
                     f"preset {entry.preset.name!r}: {field} {value!r} "
                     f"is already that of {other.preset.name!r} in {there} ({where})"
                 )
-
-
-def _place(path: Path, line: int) -> str:
-    return f"{_shown(path)}, line {line}"
-
-
-def _shown(path: Path) -> str:
-    """A path as a reader here would write it: relative where it lies below."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."

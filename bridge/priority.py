@@ -6,12 +6,14 @@ Each system has ways of its own, tried in order; the first that works is enough:
     macOS     the thread's time constraint ──► quality of service "user interactive"
     Windows   multimedia class "Pro Audio", high priority class, a timer of 1 ms
 
-The calling thread alone is raised: threads and processes begun later stay ordinary.
+The calling thread alone is raised: threads and processes begun later stay ordinary. The model
+process asks for a larger share than ordinary ones (a negative niceness), and no more.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import logging
 import os
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 Way: TypeAlias = Callable[[], str]  # says what was had; raises OSError with the reason why not
 
 PRIORITY = 4  # of 1..99: above all that is ordinary, below JACK (10) and its clients' threads (5)
+NICENESS = -10  # of -20..19: the model's, so that a busy desktop does not cost it a measure
 BUS_TIMEOUT_S = 0.4
 RUN_SOFT_US, RUN_HARD_US = 100_000, 200_000  # rtkit wants a bound of 200 ms at most
 _RTKIT = ("org.freedesktop.RealtimeKit1", "/org/freedesktop/RealtimeKit1")
@@ -47,6 +50,13 @@ def ask_for_real_time() -> str:
     Never raises, and takes half a second at the very most. To be called by the main thread.
     """
     return choose(_ways(), _ADVICE.get(sys.platform, "close what keeps the processor busy"))
+
+
+def ask_for_a_larger_share() -> None:
+    """Have this process run before ordinary ones, where that is allowed; it stays preemptible."""
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
 
 
 def choose(ways: Sequence[Way], advice: str) -> str:

@@ -48,6 +48,7 @@ class Recording:
         self.machine = Voice(MACHINE)
         self._origin: float | None = None
         self._latest = 0.0
+        self._heard: set[Event] = set()  # the performer's notes: thru sends them on as they are
 
     def heard(self, event: Event) -> None:
         """An event came in."""
@@ -55,11 +56,14 @@ class Recording:
         if self._origin is None and isinstance(event, Start | NoteOn):
             self._origin = event.time
         self.performer.take(event, event.time)
+        if isinstance(event, NoteOn | NoteOff):
+            self._heard.add(event)
 
     def sent(self, message: ChannelMessage, now: float) -> None:
-        """A message went out."""
+        """A message went out: the machine's, or what was heard, passed on."""
         self._latest = max(self._latest, now)
-        self.machine.take(message, now)
+        if message not in self._heard:
+            self.machine.take(message, now)
 
     def shown(self, status: Status) -> None:
         """Nothing in it for a recording."""

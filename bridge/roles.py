@@ -4,8 +4,8 @@ mode        the machine begins                          and ends
 answer      at the line after a rest or a full phrase   after as many measures as it answers
             or a hand-over
 continue    at the line after a hand-over               when released or interrupted
-duet        at the line after the first note            when nothing was played for as many
-                                                        measures (16, where it is not said)
+duet        at the line after the first note            when the player has rested for as many
+            or a hand-over                              measures (16, where it is not said)
 off         never
 
 In every mode but off the last answer may be asked for once more, note by note or drawn anew, or
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.phrase import Phrase, Turn, has_rested
+from bridge.plans import Plan
 from bridge.presets import Preset
 from pianogen.grid import Measure, Meter
 
@@ -36,39 +37,64 @@ class Rest:
 
 @dataclass(slots=True)
 class LastAnswer:
-    """What the machine played last, and the (start, context) it was made from, where known."""
+    """What the machine played last, measure by measure."""
 
-    measures: list[Measure] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
     is_endless: bool = False
-    made_from: tuple[int, tuple[Measure, ...]] | None = None
 
     @property
-    def loop(self) -> tuple[Measure, ...]:
+    def loop(self) -> tuple[Plan, ...]:
         """What of it is repeated."""
-        return tuple(self.measures[-LOOP_MEASURES:] if self.is_endless else self.measures)
+        return tuple(self.plans[-LOOP_MEASURES:] if self.is_endless else self.plans)
 
-    def add(self, measure: Measure) -> None:
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Its measures."""
+        return tuple(plan.measure for plan in self.plans)
+
+    @property
+    def made_from(self) -> tuple[int, tuple[Measure, ...]] | None:
+        """The (start, context) that what is repeated was made from, where known."""
+        return (self.plans and self.loop[0].made_from) or None
+
+    def add(self, plan: Plan) -> None:
         """One more measure of it."""
-        self.measures.append(measure)
-        if len(self.measures) > LONGEST:
-            del self.measures[0]
-            self.made_from = None
+        self.plans.append(plan)
+        del self.plans[:-LONGEST]
 
 
 class Roles:
-    """What the player has asked for by controls, and what follows from it at a line."""
+    """What the player has asked for by controls, and what follows from it at a line.
+
+    is_held: the hand-over is down. is_called: the machine is asked to begin. is_frozen: the last
+    answer is asked for, round and round. once: so is it, once more.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self.last = LastAnswer()
-        self.is_handed = False  # the machine is asked to play
-        self.is_frozen = False  # the last answer is asked for, round and round
+        self.is_held = self.is_called = self.is_frozen = False
         self.once: Literal["mutate", "repeat"] | None = None
         self._meter = meter
 
     @property
     def is_pending(self) -> bool:
         """Whether something was asked for that the next line may bring."""
-        return self.is_handed or self.is_frozen or self.once is not None
+        return self.is_called or self.is_frozen or self.once is not None
+
+    def ask_again(self, how: Literal["mutate", "repeat"], preset: Preset) -> None:
+        """Once more, where there is something to repeat and the machine may play."""
+        if self.last.plans and preset.mode != "off":
+            self.once = how
+
+    def hand_over(self, is_on: bool | None, preset: Preset, turn: Turn | None) -> None:
+        """The hand-over goes down or comes up; None for the other of what is so in `turn`."""
+        if is_on is None:
+            is_playing = turn is not None and turn.because == "hand-over"
+            is_on = not (self.is_held and (self.is_called or is_playing))
+        self.is_held = is_on
+        self.is_called = preset.mode != "off" and (
+            is_on or (self.is_called and preset.mode != "continue")
+        )
 
     def goes_on(self, turn: Turn, preset: Preset, rest: Rest) -> bool:
         """Whether a turn that is not at its end stays the machine's."""
@@ -80,52 +106,68 @@ class Roles:
             return False
         match turn.mode:
             case "continue":
-                return self.is_handed
+                return self.is_held
             case "duet":
-                return not self._is_alone(preset, rest)
+                began = turn.first * self._meter.ticks if turn.phrase is None else 0  # by a call
+                return not self._is_alone(preset, Rest(max(rest.since, began), rest.at))
             case _:
                 return True
 
     def beginning(
-        self, line: int, preset: Preset, phrase: Phrase | None, rest: Rest
+        self,
+        line: int,
+        preset: Preset,
+        phrase: Phrase | None,
+        rest: Rest,
+        before: Turn | None = None,
     ) -> Turn | None:
-        """The turn that begins at the line of measure `line`; None where none does."""
+        """The turn that begins at the line of measure `line`, where another ends there or none."""
         if preset.mode == "off":
             return None
-        if self.last.measures and self.is_frozen:
-            return Turn(line, None, "freeze", preset.mode, script=self.last.loop)
-        if self.last.measures and self.once is not None:
+        if self.last.plans and self.is_frozen:
+            return Turn(line, None, "freeze", preset.mode, phrase, self.last.loop)
+        if self.last.plans and self.once is not None:
             again = self.last.loop
             script = again if self.once == "repeat" else ()
-            return Turn(line, line + len(again), self.once, preset.mode, script=script)
+            return Turn(line, line + len(again), self.once, preset.mode, phrase, script)
         match preset.mode:
             case "answer":
                 return self._answer(line, preset, phrase, rest)
-            case "continue" if self.is_handed:
-                return Turn(line, None, "hand-over", "continue")
-            case "duet" if self.is_handed or (phrase and not self._is_alone(preset, rest)):
-                return Turn(line, None, "duet", "duet")
+            case "continue" if self.is_called:
+                return Turn(line, None, "hand-over", "continue", phrase)
+            case "duet" if self._may_duet(line, preset, phrase, rest, before):
+                return Turn(line, None, "duet", "duet", phrase)
             case _:
                 return None
 
     def begin(self, turn: Turn) -> None:
-        """The turn is settled: what was asked for once is done."""
+        """The turn is settled: what was asked for is done."""
         if turn.because in ("mutate", "repeat"):
             self.once = None
-        elif turn.mode != "continue":
-            self.is_handed = False
+        elif turn.because != "freeze":
+            self.is_called = False
+
+    def interrupted(self) -> None:
+        """The player plays: the machine waits to be asked again."""
+        self.is_called = False
+
+    def halted(self, turn: Turn | None) -> None:
+        """The run is interrupted: what is held down counts again when it goes on, no more."""
+        was_continuing = turn is not None and turn.is_held
+        self.is_called = self.is_held and (self.is_called or was_continuing)
+        self.once = None
 
     def forget(self) -> None:
         """Nothing is asked for any more; the last answer stays."""
-        self.is_handed = self.is_frozen = False
+        self.is_held = self.is_called = self.is_frozen = False
         self.once = None
 
     @property
     def _is_asked_for_more(self) -> bool:
-        return bool(self.last.measures) and (self.is_frozen or self.once is not None)
+        return bool(self.last.plans) and (self.is_frozen or self.once is not None)
 
     def _answer(self, line: int, preset: Preset, phrase: Phrase | None, rest: Rest) -> Turn | None:
-        if self.is_handed:
+        if self.is_called:
             phrase = phrase or Phrase(line - 1, line - 1)
             end = line + phrase.answer_length(preset)
             return Turn(line, end, "hand-over", "answer", phrase)
@@ -136,6 +178,15 @@ class Roles:
             return None
         end = line + phrase.answer_length(preset)
         return Turn(line, end, "rest" if is_rest else "full", "answer", phrase)
+
+    def _may_duet(
+        self, line: int, preset: Preset, phrase: Phrase | None, rest: Rest, before: Turn | None
+    ) -> bool:
+        if self.is_called:
+            return True
+        has_played = phrase is not None and phrase.first < line
+        was_repeating = before is not None and before.because in ("freeze", "mutate", "repeat")
+        return (has_played or was_repeating) and not self._is_alone(preset, rest)
 
     def _is_alone(self, preset: Preset, rest: Rest) -> bool:
         """Whether the performer has left a duet."""

@@ -2,7 +2,9 @@
 
 `handle` first does all that is due by the event's time, then takes the event in. The parts:
 transport.py says where the music is, measure.py what the performer plays, turns.py whose turn it
-is, plans.py what the model makes of it, scheduler.py what is sent. Here they are told what happens.
+is, plans.py what the model makes of it, scheduler.py what is sent. What comes back of that is kept
+out by echo.py; what of the player's is sent on, thru.py says; state_out.py tells lights what is so.
+Here they are told what happens.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import assert_never
 
 from bridge.control_map import ControlMap
 from bridge.controls import Controls
+from bridge.echo import EchoGuard
 from bridge.events import (
     Action,
     ChannelMessage,
@@ -22,11 +25,13 @@ from bridge.events import (
     ModelReady,
     NoteOff,
     NoteOn,
+    Other,
     OutputDelay,
     OutputLost,
     Planned,
     ProgramChange,
     Quit,
+    Send,
     SongPosition,
     Start,
     Stop,
@@ -36,11 +41,15 @@ from bridge.events import (
 from bridge.events import (
     Transport as TransportEvent,
 )
+from bridge.gestures import Panic
 from bridge.measure import Hearing
 from bridge.outbox import Outbox
+from bridge.pedal import SUSTAIN
 from bridge.presets import Preset
-from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, SUSTAIN
+from bridge.scheduler import ALL_NOTES_OFF, ALL_SOUND_OFF, RESET_CONTROLLERS
+from bridge.state_out import Lights
 from bridge.status import Mode, Settings, Status
+from bridge.thru import Thru, is_open
 from bridge.transport import Change, Transport
 from bridge.turns import Due, Turns
 from pianogen.grid import PPQN
@@ -62,6 +71,9 @@ class Session:
         self._out = Outbox()
         self._controls = Controls(presets, settings.preset)
         self._control_map = ControlMap(settings.bindings)
+        self._echo = EchoGuard()
+        self._thru = Thru()
+        self._lights = Lights(settings.state_out, settings.meter)
         self._hearing = Hearing(settings.meter)
         self._transport = Transport(
             settings.meter,
@@ -84,7 +96,9 @@ class Session:
         self._advance()
         self._take_in(event)
         self._advance()
-        return self._out.take()
+        if self._lights.is_on and not self._has_ended:
+            self._show_state()
+        return self._sent(self._out.take())
 
     def next_deadline(self) -> float | None:
         """When `handle(Wake(...))` is wanted at the latest, in seconds; None for not at all."""
@@ -98,7 +112,7 @@ class Session:
     @property
     def ahead_s(self) -> float:
         """How long before their place notes are sent, by the preset in force, in seconds."""
-        return self._turns.ahead_s
+        return self._turns.stages.latency_s(self._controls.preset)
 
     def status(self, now: float | None = None) -> Status:
         """A snapshot; `now` (by default the newest event's time) is where the measure is told."""
@@ -126,13 +140,23 @@ class Session:
             plans_answered=turns.plans.tally.answered,
             plans_failed=turns.plans.tally.failed,
             plans_late=turns.plans.tally.late,
-            plan_lead_ms=turns.lead_ms,
+            plan_lead_ms=1000 * turns.stages.lead_s,
             candidates=turns.plans.candidates,
             measures_answered=turns.measures_answered,
             measures_missed=turns.measures_missed,
             measures_stale=turns.plans.tally.stale,
             ticks_lost=transport.lost_ticks,
         )
+
+    def _sent(self, actions: list[Action]) -> list[Action]:
+        for action in actions:
+            if isinstance(action, Send):
+                self._echo.sent(action.message, self._now)
+        return actions
+
+    def _show_state(self) -> None:
+        shown = self._lights.show(self._turns.mode, self._controls.preset.number, self._now)
+        self._out.send(shown, "lights")
 
     # Time.
 
@@ -146,6 +170,8 @@ class Session:
         due = self._turns.due()
         if (lost := self._transport.lost_at) is not None:
             due.append((lost, self._lose_clock))
+        if self._lights.counts:  # last: of what is due at one time, the first is done first
+            due.append((self._transport.time_of(self._lights.beat), self._show_beat))
         return min(due, key=lambda entry: entry[0], default=None)
 
     def _lose_clock(self, now: float) -> None:
@@ -153,18 +179,23 @@ class Session:
         self._halt()
         self._out.note("warning", "the MIDI clock is lost: waiting for it to come back")
 
+    def _show_beat(self, now: float) -> None:
+        due = self._transport.time_of(self._lights.beat)
+        self._out.send(self._lights.show_beat(self._transport.run_at(now), due), "lights")
+
     # Events.
 
     def _take_in(self, event: Event) -> None:
         match event:
             case Tick() | Start() | Continue() | Stop() | SongPosition():
                 self._follow(self._change(event))
-            case NoteOn() | NoteOff() | ControlChange() | ProgramChange():
-                self._take_in_message(event)
+            case NoteOn() | NoteOff() | ControlChange() | ProgramChange() | Other():
+                if not self._echo.is_echo(event):
+                    self._take_in_message(event)
             case Wake():
                 pass
             case Planned():
-                self._turns.receive(event)
+                self._turns.receive(event, self._now)
             case ModelReady():
                 self._turns.find_model(event.response_s)
             case ModelLost():
@@ -172,7 +203,7 @@ class Session:
             case OutputLost():
                 self._turns.fall_silent(self._now)
             case OutputDelay():
-                self._turns.output_delay_s = event.delay_s
+                self._turns.stages.output_delay_s = self._echo.delay_s = event.delay_s
             case Quit():
                 self._quit()
             case _:
@@ -211,7 +242,9 @@ class Session:
 
     def _begin_take(self, since: float) -> None:
         """The run moves on from here; keys struck at or after `since` are its first notes."""
-        self._take_run = self._turns.ended_at = self._transport.run_at(self._now)
+        self._take_run = self._transport.run_at(self._now)
+        self._turns.begin(self._now)
+        self._lights.aim(self._take_run)
         for measure in self._hearing.begin(self._take_run, since):
             self._turns.hear(measure, self._now)
 
@@ -220,9 +253,19 @@ class Session:
             self._panic(event)
         elif self._control_map.hears(event, self._settings.channel):
             for gesture in self._control_map.read(event, self._settings.channel):
+                if isinstance(gesture, Panic):
+                    self._out.end(self._now, "player")
                 self._turns.do(gesture, self._now)
+            return
         elif self._settings.channel in (None, event.channel + 1):
             self._take_in_playing(event)
+        self._pass_on(event)
+
+    def _pass_on(self, event: ChannelMessage) -> None:
+        """Thru, last of all: a note that silences the machine begins behind what it ends."""
+        thru, is_answering = self._controls.preset.thru, self._turns.mode == "answering"
+        if self._thru.passes(event, is_open=is_open(thru, is_answering=is_answering)):
+            self._out.send([event], "player")
 
     def _take_in_playing(self, event: ChannelMessage) -> None:
         match event:
@@ -233,7 +276,7 @@ class Session:
                 self._hearing.note_off(channel=event.channel, pitch=event.pitch, run=run)
             case ControlChange():
                 self._control(event)
-            case ProgramChange():
+            case ProgramChange() | Other():
                 pass
             case _:
                 assert_never(event)
@@ -279,8 +322,9 @@ class Session:
         return run - last > IDLE_MEASURES * self._settings.meter.ticks
 
     def _control(self, event: ControlChange) -> None:
-        if event.control == SUSTAIN:
-            run, is_down = self._run_of(event.time), event.value >= PEDAL_DOWN
+        if event.control in (SUSTAIN, RESET_CONTROLLERS):
+            is_down = event.control == SUSTAIN and event.value >= PEDAL_DOWN
+            run = self._run_of(event.time)
             self._hearing.pedal(channel=event.channel, is_down=is_down, run=run)
 
     def _panic(self, event: ControlChange) -> None:
@@ -291,8 +335,11 @@ class Session:
         """
         self._hearing.silence(channel=event.channel, run=self._run_of(event.time))
         self._turns.panic(self._now)
+        self._out.end(self._now, "player", event.channel)
 
     def _quit(self) -> None:
+        self._out.end(self._now, "player")
         panic = self._turns.scheduler.panic(self._now, self._controls.preset.channel - 1)
         self._out.send(panic)
+        self._out.send(self._lights.darken(self._now), "lights")
         self._has_ended = True

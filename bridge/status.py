@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from bridge.control_map import DEFAULT_BINDINGS, Binding
 from bridge.presets import PlayMode
+from bridge.state_out import StateOut
 from bridge.transport import Source
 from pianogen.grid import Meter
 
@@ -22,6 +23,7 @@ class Settings:
     channel: the only input channel heard, 1..16 as players count; None hears all.
     clock_wait_s: how long no MIDI clock must have come before the internal clock takes over.
     latency_ms: overrides the presets'. preset: the number of the first; None takes the first one.
+    state_out: what is told to lights and lanes; nothing, unless said.
     """
 
     meter: Meter = field(default_factory=Meter)
@@ -33,6 +35,7 @@ class Settings:
     clock_wait_s: float = 2.0
     latency_ms: float | None = None
     preset: int | None = None
+    state_out: StateOut = field(default_factory=StateOut)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.grid import HIGHEST_KEY, KEYS, LOWEST_KEY, STEPS_PER_BEAT, Measure
-from pianogen.metrics import PITCH_CLASSES, Ints, Stretch, estimate_key, share_in_key
+from pianogen.keys import PITCH_CLASSES
+from pianogen.metrics import Ints, Stretch, estimate_key, share_in_key
 
 Bools = NDArray[np.bool_]
 

@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.grid import Measure
+from pianogen.sampling import Sampling
 
 Floats = NDArray[np.float64]
 
 HEARD = 16  # measures that a draft is held against
 LATE = 4  # of which the last tell what it should be like
+ONSETS = 0.75  # of a density asked for, what goes into more onsets; the rest into thicker chords
+AS_HEARD = Sampling()
 LIKE = ("rhythm", "top moves", "bass moves", "classes", "pitches")
 TRAITS = (
     "surprise", "touch surprise", "out of key", "fuller", "emptier", "more onsets", "fewer onsets",
@@ -45,15 +48,17 @@ class Draft:
 
 
 def choose(
-    heard: Sequence[Measure], drafts: Sequence[Draft], weights: Floats, noise: Floats
-) -> int:
+    heard: Sequence[Measure], drafts: Sequence[Draft], weights: Floats, noise: Floats,
+    sampling: Sampling = AS_HEARD,
+) -> int:  # fmt: skip
     """The place of the draft to play.
 
-    weights (42,) of `TRAITS`; noise (N,) uniform numbers in 0..1, one a draft.
+    weights (42,) of `TRAITS`; noise (N,) uniform numbers in 0..1, one a draft. sampling: what was
+    asked for, which no draft should be marked down for.
     """
     if len(drafts) == 1:
         return 0
-    phrase = Phrase.of(heard)
+    phrase = Phrase.of(heard, sampling)
     score = np.array([phrase.traits(draft) @ weights for draft in drafts])
     gumbel = -np.log(-np.log(noise.clip(1e-12, 1 - 1e-12)))
     return int(np.argmax(score + gumbel))
@@ -171,23 +176,26 @@ class Phrase:
     classes: frozenset[frozenset[int]]  # of the chords
 
     @classmethod
-    def of(cls, heard: Sequence[Measure]) -> Phrase:
-        """Of all measures heard, of which the last are looked at."""
+    def of(cls, heard: Sequence[Measure], sampling: Sampling = AS_HEARD) -> Phrase:
+        """Of all measures heard, of which the last are looked at, as if they had been as full as
+        is asked for, and in the scale."""
         shapes = tuple(_heard(measure) for measure in heard[-HEARD:])
-        sounding = [shape for shape in shapes if len(shape.notes)]
+        sounding, late = [shape for shape in shapes if len(shape.notes)], shapes[-LATE:]
         classes = np.zeros(12)
         for shape in sounding:
             np.add.at(classes, shape.notes[:, 1].astype(int) % 12, 1.0)
+        classes[~np.isin(np.arange(12), sampling.pitch_classes)] = 0
+        thicker, oftener = sampling.density ** np.array((1 - ONSETS, ONSETS))
         surprise = -np.log((classes + 0.5) / (classes.sum() + 6))
         leaps = [np.abs(np.diff(s.top)).mean() for s in sounding if s.onsets > 1]
         return cls(
             shapes,
             surprise,
             float((classes * surprise).sum() / max(classes.sum(), 1.0)),
-            _mean([shape.means for shape in sounding[-LATE:]]),
+            _thicker(_mean([shape.means for shape in sounding[-LATE:]]), thicker),
             _mean([shape.spreads for shape in sounding[-LATE:]]),
-            float(np.mean([len(s.notes) for s in shapes[-LATE:]])) if shapes else 0.0,
-            float(np.mean([s.onsets for s in shapes[-LATE:]])) if shapes else 0.0,
+            sampling.density * float(np.mean([len(s.notes) for s in late])) if late else 0.0,
+            oftener * float(np.mean([s.onsets for s in late])) if late else 0.0,
             float(np.mean(leaps)) if leaps else 0.0,
             tuple(frozenset().union(*(s.pairs[line] for s in shapes)) for line in (0, 1)),
             frozenset(chord for s in shapes for chord in s.chords),
@@ -239,6 +247,13 @@ class Phrase:
 def _mean(rows: Sequence[Floats | None]) -> Floats | None:
     there = [row for row in rows if row is not None]
     return np.mean(there, axis=0) if there else None
+
+
+def _thicker(means: Floats | None, factor: float) -> Floats | None:
+    """The same with that many times the notes an onset, never fewer than one."""
+    if means is None or factor == 1:
+        return means
+    return np.append(means[:-1], max(means[-1] * factor, 1.0))
 
 
 def _classes(chord: frozenset[int]) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""The command `pianogen`: prepare, train, benchmark, evaluate, continue, generate, export.
+"""The command `pianogen`: prepare, train, benchmark, evaluate, continue, generate, steer, export.
 
 Parses, calls, and turns what a user can mend into one line and exit code 2. Heavy modules are
 imported by the command that needs them.
@@ -18,7 +18,6 @@ from pianogen.errors import PianogenError
 if TYPE_CHECKING:
     from pianogen.continuation import Continuation
     from pianogen.presets import Voicing
-    from pianogen.sampling import Sampling
 
     _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -58,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("pianogen", description="Piano continuations, offline.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_add_prepare, _add_train, _add_benchmark, _add_evaluate, _add_continue,
-                _add_generate, _add_weigh, _add_export):  # fmt: skip
+                _add_generate, _add_weigh, _add_steer, _add_export):  # fmt: skip
         add(commands)
     return parser
 
@@ -228,13 +227,14 @@ def _continue(arguments: argparse.Namespace) -> int:
         pairs = [(files[0], files[1])]
     else:
         raise ConfigError("give IN.mid and OUT.mid, or any number of files and --out DIR")
-    voice, sampling = _voice(arguments)
+    voice, voicing = _voice(arguments)
     failed = 0
     for source, out in pairs:
         try:
             answer = continue_file(
                 voice, source, out, arguments.measures,
-                first=arguments.first, sampling=sampling, seed=arguments.seed,
+                first=arguments.first, sampling=voicing.sampling,
+                is_in_scale_heard=voicing.is_in_scale_heard, seed=arguments.seed,
             )  # fmt: skip
         except PianogenError as error:
             if len(pairs) == 1:
@@ -261,10 +261,10 @@ def _generate(arguments: argparse.Namespace) -> int:
     from pianogen.grid import Meter
 
     meter = Meter.parse(arguments.meter)
-    voice, sampling = _voice(arguments)
+    voice, voicing = _voice(arguments)
     music = generate_file(
         voice, arguments.out, arguments.seconds,
-        meter=meter, tempo_bpm=arguments.bpm, sampling=sampling, seed=arguments.seed,
+        meter=meter, tempo_bpm=arguments.bpm, sampling=voicing.sampling, seed=arguments.seed,
     )  # fmt: skip
     notes = sum(len(m.notes) for m in music)
     print(f"{arguments.out}: {len(music)} measures of {meter}, {notes} notes")
@@ -321,6 +321,38 @@ def _weigh(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _add_steer(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "steer", help="figures of density, scale and register: asked for, and played"
+    )
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--split", default="validation", choices=("train", "validation", "test"))
+    parser.add_argument("--contexts", type=int, default=100,
+                        help="places to play on from, ten ways each (default 100)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    _add_voicing(parser)
+    parser.set_defaults(run=_steer)
+
+
+def _steer(arguments: argparse.Namespace) -> int:
+    from pianogen.device import device_name, use_one_thread
+
+    use_one_thread()  # before numpy and torch are imported
+    from pianogen.steer import steer
+
+    voicing = _voicing(arguments)
+    report = steer(
+        arguments.data, arguments.split,
+        checkpoint=str(arguments.checkpoint or voicing.checkpoint), sampling=voicing.sampling,
+        contexts=arguments.contexts, seed=arguments.seed,
+        device=device_name(arguments.device),
+    )  # fmt: skip
+    print(report)
+    if arguments.json is not None:
+        report.write_json(arguments.json)
+    return 0
+
+
 def _add_voicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="default", help="a preset's name, or a YAML file")
     parser.add_argument("--checkpoint", metavar="FILE", help="instead of the preset's")
@@ -329,6 +361,11 @@ def _add_voicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-p", type=float, metavar="P",
                         help="never draw pitches this much less likely than the best")  # fmt: skip
     parser.add_argument("--max-polyphony", type=int, metavar="N")
+    parser.add_argument("--density", type=float, metavar="D",
+                        help="how many notes: 0.25 to 4 times what it would play")  # fmt: skip
+    parser.add_argument(
+        "--scale", metavar="NAME", help="its notes alone: such as 'f# minor', or 'heard'"
+    )
     parser.add_argument("--candidates", type=int, metavar="N",
                         help="drafts of a measure, 1 to 256; the best is taken")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
@@ -339,12 +376,13 @@ def _voicing(arguments: argparse.Namespace) -> Voicing:
     from pianogen.presets import read_voicing
 
     voicing = read_voicing(arguments.preset)
-    names = (*TEMPERATURES, "min_p", "max_polyphony", "candidates")
+    names = (*TEMPERATURES, "min_p", "max_polyphony", "density", "candidates")
     changes = {n: getattr(arguments, n) for n in names if getattr(arguments, n) is not None}
-    return replace(voicing, sampling=replace(voicing.sampling, **changes))
+    voicing = replace(voicing, sampling=replace(voicing.sampling, **changes))
+    return voicing if arguments.scale is None else voicing.in_scale(arguments.scale)
 
 
-def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
+def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Voicing]:
     from pianogen.device import device_name, use_one_thread
 
     use_one_thread()  # before numpy is imported
@@ -354,7 +392,7 @@ def _voice(arguments: argparse.Namespace) -> tuple[Continuation, Sampling]:
     voice = load_continuation(
         arguments.checkpoint or voicing.checkpoint, device=device_name(arguments.device)
     )
-    return voice, voicing.sampling
+    return voice, voicing
 
 
 if __name__ == "__main__":

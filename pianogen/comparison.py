@@ -86,8 +86,13 @@ class Played:
 
 def play(voice: Continuation, contexts: Iterable[Context], sampling: Sampling, seed: int) -> Played:
     """The model's continuation of every context."""
+    return play_each(voice, ((context, sampling) for context in contexts), seed)
+
+
+def play_each(voice: Continuation, asked: Iterable[tuple[Context, Sampling]], seed: int) -> Played:
+    """The model's continuation of every context, each drawn as is asked there."""
     answers, began = [], time.perf_counter()
-    for index, context in enumerate(contexts):
+    for index, (context, sampling) in enumerate(asked):
         own_seed = measure_seed(seed, index)
         answers.append(continuation(voice, context.heard, ANSWERED, sampling, own_seed))
     spent_ms = (time.perf_counter() - began) * 1000

@@ -9,7 +9,7 @@ opened. The same seed gives the same figures.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -35,7 +35,7 @@ from pianogen.memorisation import Notes, Training
 from pianogen.one_step import MODEL, Baselines, Reading
 from pianogen.progress import told
 from pianogen.report import Report
-from pianogen.sampling import Sampling
+from pianogen.sampling import Sampling, plain
 from pianogen.shards import Shard
 
 BATCH_STEPS, LONGEST_WINDOW = 4096, 16  # grid steps in a batch, measures in a window
@@ -87,7 +87,7 @@ def evaluate(
     about = {
         "checkpoint": str(checkpoint),
         "split": split,
-        "sampling": asdict(sampling),
+        "sampling": plain(sampling),
         "seed": seed,
         "teacher forced": reading.counted(),
         "played": _counted(places, played),

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pianogen.continuation import Continuation
 from pianogen.errors import ConfigError
 from pianogen.grid import STEPS_PER_BEAT, Measure, Meter
 from pianogen.hearing import hear_file
+from pianogen.keys import heard_scale
 from pianogen.midi_file import Track, measures_to_notes, write_midi
 from pianogen.sampling import Sampling, limit_polyphony, measure_seed
 
 PERFORMER, MACHINE = "performer", "pianogen"
 LONGEST_CONTEXT = 64  # measures; what lies further back is forgotten
+SCALE_MEASURES = 16  # that tell the scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,16 @@ def _tail(heard: Sequence[Measure]) -> Sequence[Measure]:
 
 def continue_file(
     voice: Continuation, source: Path, out: Path, measures: int, *,
-    first: int | None = None, sampling: Sampling, seed: int = 0,
+    first: int | None = None, sampling: Sampling, is_in_scale_heard: bool = False, seed: int = 0,
 ) -> tuple[Measure, ...]:  # fmt: skip
-    """Hear the first measures of `source`; write them and what follows to `out`."""
+    """Hear the first measures of `source`; write them and what follows to `out`.
+
+    Where it is to be in the scale heard, that of the last 16 measures is drawn from.
+    """
     heard = hear(source, first)
+    if is_in_scale_heard:
+        classes = heard_scale(heard.measures[-SCALE_MEASURES:])
+        sampling = replace(sampling, pitch_classes=classes)
     answer = continuation(voice, heard.measures, measures, sampling, seed)
     played = measures_to_notes(heard.measures, heard.tempo)
     machine = measures_to_notes(

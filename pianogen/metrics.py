@@ -15,39 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.grid import STEPS_PER_BEAT, VELOCITIES_PER_BIN, VELOCITY_BINS, Measure
+from pianogen.keys import PITCH_CLASSES, Key, best_key
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-PITCH_CLASSES = 12
-NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-# How well each degree fits a key, as listeners rated it: C. Krumhansl, Cognitive Foundations of
-# Musical Pitch (1990), from Krumhansl and Kessler (1982).
-MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
-MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10, 11)  # natural, and the leading note
-
 DENSITIES = (0, 1, 2, 4, 6, 9, 13, 18, 25, 35)  # notes a measure: where each bin begins
 LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)  # steps
 MOST_SOUNDING = 10  # notes a step told apart
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A major or minor key; tonic is a pitch class, 0 for C."""
-
-    tonic: int
-    is_minor: bool = False
-
-    @property
-    def scale(self) -> tuple[int, ...]:
-        """Its pitch classes: 7 in major, 8 in minor (both sevenths)."""
-        degrees = MINOR_SCALE if self.is_minor else MAJOR_SCALE
-        return tuple((self.tonic + degree) % PITCH_CLASSES for degree in degrees)
-
-    def __str__(self) -> str:
-        return f"{NAMES[self.tonic]} {'minor' if self.is_minor else 'major'}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,22 +117,11 @@ def overlap(a: Floats, b: Floats) -> float:
 
 
 def estimate_key(stretch: Stretch) -> Key | None:
-    """The key whose profile correlates best with how long each pitch class lasts.
-
-    Krumhansl and Schmuckler's method. None where no note begins.
-    """
+    """The key that fits best how long each pitch class lasts; None where no note begins."""
     if not len(stretch.pitch):
         return None
     weights = stretch.duration.astype(np.float64)
-    lasting = np.bincount(stretch.pitch % 12, weights, 12).astype(np.float64)
-    keys = [Key(tonic, is_minor) for is_minor in (False, True) for tonic in range(12)]
-    return max(keys, key=lambda key: _fit(key, lasting))
-
-
-def _fit(key: Key, lasting: Floats) -> float:
-    profile = np.roll(MINOR if key.is_minor else MAJOR, key.tonic)
-    # The correlation but for the spread of `lasting`, which is the same for every key.
-    return float((profile - profile.mean()) @ lasting / profile.std())
+    return best_key(np.bincount(stretch.pitch % PITCH_CLASSES, weights, PITCH_CLASSES).tolist())
 
 
 def share_in_key(stretch: Stretch, key: Key | None) -> float:

@@ -5,24 +5,34 @@ The bridge reads presets whole; offline only how to sample, and which checkpoint
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pianogen.errors import ConfigError
+from pianogen.keys import ALL_CLASSES, parse_scale
 from pianogen.sampling import Sampling
 
+CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no preset itself
 AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
 UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
 MOST_CANDIDATES = 256
+HEARD = "heard"  # in the place of a scale's name
 
 
 @dataclass(frozen=True, slots=True)
 class Voicing:
-    """Which checkpoint plays, and how it is drawn from."""
+    """Which checkpoint plays, how it is drawn from, and whether only from the scale it heard."""
 
     checkpoint: str = "default"
     sampling: Sampling = field(default_factory=lambda: Sampling(candidates=UNHURRIED_CANDIDATES))
+    is_in_scale_heard: bool = False
+
+    def in_scale(self, scale: str) -> Voicing:
+        """The same in a scale by name, or in the one that will be heard; raises ConfigError."""
+        classes = ALL_CLASSES if scale == HEARD else parse_scale(scale)
+        sampling = replace(self.sampling, pitch_classes=classes)
+        return replace(self, sampling=sampling, is_in_scale_heard=scale == HEARD)
 
 
 def find_presets() -> Path:
@@ -42,17 +52,23 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        beside = (p for p in path.parent.glob("*.yaml") if p.name != CONTROLS_FILE)
+        known = ", ".join(sorted(p.stem for p in beside)) or "none"
         raise ConfigError(f"there is no preset {path}; there are: {known}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"preset {path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"preset {path} is not a list of settings")
-    return Voicing(str(content.get("checkpoint", "default")), _sampling(content, path))
+    voicing = Voicing(str(content.get("checkpoint", "default")), _sampling(content, path))
+    scale = content.get("scale")
+    try:
+        return voicing if scale is None else voicing.in_scale(str(scale))
+    except ConfigError as error:
+        raise ConfigError(f"preset {path}: {error}") from error
 
 
 def _sampling(content: dict[str, Any], path: Path) -> Sampling:
-    names = [f.name for f in fields(Sampling) if f.name != "candidates"]
+    names = [f.name for f in fields(Sampling) if f.name not in ("candidates", "pitch_classes")]
     wanted = {name: content[name] for name in names if name in content}
     for name, value in wanted.items():
         if isinstance(value, bool) or not isinstance(value, int | float):

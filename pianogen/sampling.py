@@ -1,13 +1,18 @@
-"""How a continuation is drawn: temperatures, polyphony and range. Pure; knows no model."""
+"""How a continuation is drawn: temperatures, polyphony, range, density and scale. Pure; knows no
+model."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from pianogen.errors import ConfigError
 from pianogen.grid import PITCHES, Measure, Note
+from pianogen.keys import ALL_CLASSES
+
+SPARSEST, DENSEST = 0.25, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,8 @@ class Sampling:
     all in (Nguyen et al. 2024, "Min-p sampling").
     max_polyphony: notes sounding at once, 1..32; the oldest gives way.
     low_pitch..high_pitch: the range notes are drawn from, both included, 0..127.
+    density: how many notes, as a multiple of what the model would play by itself, 0.25..4.
+    pitch_classes: those notes are drawn from, 0..11 (0 for C), at least one; kept sorted.
     candidates: how many drafts of a measure are drawn, 1..256, of which the best is played.
     """
 
@@ -30,6 +37,8 @@ class Sampling:
     max_polyphony: int = 6
     low_pitch: int = 21
     high_pitch: int = 108
+    density: float = 1.0
+    pitch_classes: tuple[int, ...] = ALL_CLASSES
     candidates: int = 1
 
     def __post_init__(self) -> None:
@@ -52,6 +61,19 @@ class Sampling:
                 f"the range must lie in 0..127, low before high: "
                 f"is {self.low_pitch}..{self.high_pitch}"
             )
+        if not SPARSEST <= self.density <= DENSEST:
+            raise ConfigError(f"density must be {SPARSEST:g} to {DENSEST:g}, is {self.density:g}")
+        classes = tuple(sorted(set(self.pitch_classes)))
+        if not classes or not set(classes) <= set(ALL_CLASSES):
+            raise ConfigError(
+                f"pitch_classes must be at least one of 0 to 11, is {self.pitch_classes}"
+            )
+        object.__setattr__(self, "pitch_classes", classes)
+
+
+def plain(sampling: Sampling) -> dict[str, Any]:
+    """Its settings by name, as JSON has them."""
+    return {**asdict(sampling), "pitch_classes": list(sampling.pitch_classes)}
 
 
 def measure_seed(seed: int, number: int) -> int:

@@ -21,6 +21,7 @@ from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.sizes import NOISE
 from pianogen.grid import Measure, Meter, Note
+from pianogen.keys import ALL_CLASSES
 from pianogen.sampling import Sampling
 from tests.music import TINY, arrays, random_measures, tiny_hybrid, voice_of, weights_of
 
@@ -63,11 +64,17 @@ def both(seed: int) -> tuple[HybridVoice, HybridVoice]:
     most=st.integers(1, 12),
     low=st.sampled_from([0, 50, 109]),
     min_p=st.sampled_from([0.0, 0.05]),
+    density=st.sampled_from([0.25, 1.0, 1.7, 4.0]),
+    scale=st.sampled_from([ALL_CLASSES, (0, 2, 4, 5, 7, 9, 11), (6,)]),
 )
 def test_the_same_noise_gives_the_notes_that_torch_draws(
-    seed: int, heard: int, meter: Meter, most: int, low: int, min_p: float
-) -> None:
-    sampling = replace(FREE, max_polyphony=most, low_pitch=low, high_pitch=127, min_p=min_p)
+    seed: int, heard: int, meter: Meter, most: int, low: int, min_p: float, density: float,
+    scale: tuple[int, ...],
+) -> None:  # fmt: skip
+    sampling = replace(
+        FREE, max_polyphony=most, low_pitch=low, high_pitch=127, min_p=min_p, density=density,
+        pitch_classes=scale,
+    )  # fmt: skip
     measures = random_measures(heard, seed, meter) or [Measure(meter)]
     same_drafts(both(seed % 2), measures, sampling, seed)
 
@@ -83,6 +90,8 @@ def test_the_default_checkpoint_plays_the_notes_that_torch_draws() -> None:
         for chord in chords
     ]
     same_drafts((ours, voices), measures, USUAL, seed=3)
+    steered = replace(USUAL, density=2.0, pitch_classes=(1, 3, 6, 8, 10))
+    same_drafts((ours, voices), measures, steered, seed=3)
 
 
 def test_a_measure_full_of_notes_is_heard_as_torch_hears_it() -> None:

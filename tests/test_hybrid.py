@@ -17,6 +17,7 @@ from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.listening import MOST_NOTES, hear, start_of, table
 from pianogen.families.notes import Notes
 from pianogen.families.sizes import NOISE, STOP, HybridConfig
+from pianogen.families.steering import push_of
 from pianogen.families.torch_hybrid import wishes_of
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling, limit_polyphony
@@ -132,7 +133,7 @@ def test_torch_asks_the_device_nothing_inside_a_measure() -> None:
     engine, now = voice.engine, voice.context.past
     notes = table(random_measures(1)[0], engine.device, MOST_NOTES)
     start = start_of(engine.network, now.past, now.left, 32)
-    wishes, noise = wishes_of(FREE, engine.device), torch.rand(2, 32, NOISE)
+    wishes, noise = wishes_of(FREE, push_of(2.0, (), 32), engine.device), torch.rand(2, 32, NOISE)
     with torch.inference_mode(), Asked() as asked:
         hear(engine.network, now.past, notes)
         draw(engine.folded, start, wishes, noise)

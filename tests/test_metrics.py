@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pianogen.grid import Measure, Meter
+from pianogen.keys import Key
 from pianogen.metrics import (
-    Key,
     Stretch,
     estimate_key,
     figures,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.events import Ask, ControlChange, Event, NoteOff, NoteOn, ProgramChange, Stop
+from bridge.events import Ask, ControlChange, Event, ModelLost, NoteOff, NoteOn, ProgramChange, Stop
 from pianogen.grid import TICKS_PER_STEP, Measure
 from tests import stage
 from tests.stage import BEGIN, Performance, measure, play, preset, seconds
@@ -129,6 +129,28 @@ def test_what_is_played_up_to_the_line_does_not_take_the_hand_over_back() -> Non
     assert p.notes() == answers(8)
 
 
+def test_of_the_silence_before_a_hand_over_one_measure_is_context() -> None:
+    for mode in ("continue", "answer"):
+        p = perform(
+            clock(104) + play("| c4 d4 e4 f4 | - |") + [turn(HAND_OVER, 127, 98)],
+            presets=[preset(mode=mode, rest_beats=64, listen_measures=32)],
+        )
+        [ask] = [ask for _, ask in p.asks if ask.deadline == pytest.approx(at(100))][-1:]
+        assert [m.is_silent for m in ask.context][-2:] == [False, True]
+
+
+def test_pressed_a_moment_after_the_line_it_plays_from_there() -> None:
+    handed = [turn(HAND_OVER, 127, 8.02)]
+    p = perform(
+        clock(16) + play(ONE) + handed,
+        ask=lambda ask: measure(*range(60, 68), step=4, length=2),
+        presets=[preset(mode="continue")],
+        delay=0.05,
+    )
+    assert p.notes()[:3] == [(8.5, 61), (9.0, 62), (9.5, 63)]
+    p.assert_whole()
+
+
 # Answer.
 
 
@@ -159,6 +181,13 @@ def test_what_was_played_over_an_answer_is_a_phrase_and_is_answered() -> None:
 def test_a_hand_over_answers_at_the_next_line_without_a_rest() -> None:
     p = perform(clock(12) + play("| c4 d4 e4 f4 | - |") + [turn(HAND_OVER, 127, 3.8)])
     assert p.notes() == answers(4)
+
+
+def test_a_full_phrase_is_answered_over_an_early_downbeat_where_it_does_not_yield() -> None:
+    early = [strike(4 * n - 0.03)[0] for n in range(1, 8)]
+    events = clock(32) + play(ALL_ALONG) + early
+    p = perform(events, presets=[preset(listen_measures=2, on_interruption="overlap")])
+    assert p.notes()[:8] == answers(8, 12)
 
 
 def test_off_only_listens() -> None:
@@ -229,7 +258,87 @@ def test_nothing_to_repeat_is_no_reason_to_play() -> None:
         assert perform(clock(12) + [turn(control, 127, 1)]).notes() == []
 
 
+def test_a_loop_is_not_overwritten_by_a_plan_made_before_it() -> None:
+    events = clock(24) + play(ALL_ALONG) + [turn(FREEZE, 127, 15.85)]
+    p = perform(
+        events,
+        ask=by_seed,
+        presets=[preset(mode="duet")],
+        delay=lambda ask: 0.3 if ask.deadline > at(15.8) else 0.02,
+    )
+    played = dict(p.notes())
+    assert [played[16 + n] for n in range(4)] == [played[n] for n in (4, 5, 6, 7)]
+
+
+def test_of_an_endless_turn_the_newest_measures_are_answered_anew() -> None:
+    events = clock(52) + play("| c4 d4 e4 f4 " * 12 + "|") + [turn(MUTATE, 127, 41)]
+    asks = perform(events, ask=by_seed, presets=[preset(mode="duet")]).asks
+    made = {round(2 * (ask.deadline - BEGIN)): (ask.start, ask.context) for _, ask in asks}
+    assert made[44] == made[28]  # 28 to 43 sounded before
+    assert made[48][1][:-1] == made[28][1]
+
+
+def test_what_replaces_a_measure_is_not_made_from_it() -> None:
+    events = clock(24) + play(ONE) + [turn(MUTATE, 127, 13), ProgramChange(at(20.05), 0, 1)]
+    presets = [preset(n, answer_measures=2, temperature=0.5 + n) for n in range(2)]
+    asks = [ask for _, ask in perform(events, ask=by_seed, presets=presets, delay=0.01).asks]
+    [late] = [ask for ask in asks if ask.sampling.temperature == 1.5 and ask.deadline > at(20.5)][
+        :1
+    ]
+    first = next(a for a in asks if a.deadline == pytest.approx(at(20)))
+    assert late.context == first.context
+
+
+def test_what_was_asked_for_in_vain_does_not_come_later() -> None:
+    for early in (turn(REPEAT, 127, 1), turn(MUTATE, 127, 1)):
+        assert perform(clock(24) + play("| - | c4 d4 - - |") + [early]).notes() == answers(8)
+    off = [turn(MODE, OFF, 9), turn(REPEAT, 127, 12), turn(HAND_OVER, 127, 13)]
+    off += [turn(HAND_OVER, 0, 14), turn(MODE, CONTINUE, 15)]
+    assert perform(clock(36) + play(ONE) + off).notes() == answers(4)
+
+
+def test_repeating_in_a_duet_goes_on_while_the_player_plays_and_the_duet_after_it() -> None:
+    events = clock(24) + play(ALL_ALONG) + [turn(REPEAT, 127, 9)]
+    p = perform(events, ask=by_seed, presets=[preset(mode="duet")])
+    assert [beat for beat, _ in p.notes()] == [*range(4, 24)]
+    events = clock(24) + play("| c4 d4 e4 f4 | - |") + [turn(FREEZE, 127, 5), turn(FREEZE, 0, 13)]
+    p = perform(events, presets=[preset(mode="duet")])
+    assert p.notes() == answers(4, 8, 12, 16, 20)
+
+
 # Silence.
+
+
+def test_off_chosen_on_the_line_is_silence_from_there() -> None:
+    presets = [preset(0, mode="duet"), preset(1, mode="off", channel=2)]
+    p = perform(clock(16) + play(ALL_ALONG) + [ProgramChange(at(8.05), 0, 1)], presets=presets)
+    assert p.notes() == [*answers(4), (8, 84)]
+    p.assert_whole()
+
+
+def test_panic_while_listening_forgets_the_phrase() -> None:
+    assert perform(clock(12) + play(ONE) + [turn(PANIC, 127, 3)]).notes() == []
+
+
+def test_letting_the_hand_over_go_leaves_a_loop_alone() -> None:
+    events = [turn(HAND_OVER, 127, 3), turn(FREEZE, 127, 9), turn(HAND_OVER, 0, 13.5)]
+    p = perform(clock(20) + play(ONE) + events, presets=[preset(mode="continue")])
+    assert p.notes() == answers(4, 8, 12, 16)
+
+
+def test_a_loop_needs_no_model() -> None:
+    events = [turn(FREEZE, 127, 5), ModelLost(at(9.5))]
+    assert perform(clock(16) + play(ONE) + events).notes() == answers(4, 8, 12)
+
+
+def test_where_it_does_not_yield_the_last_chord_rings_on() -> None:
+    for policy, end in (("yield", 8.5), ("overlap", 12)):
+        p = perform(
+            clock(16) + play(ONE) + strike(8.5),
+            ask=lambda ask: measure(84, length=64),
+            presets=[preset(on_interruption=policy)],
+        )
+        assert p.offs()[0] == (end, 84)
 
 
 def test_panic_is_silence_at_once_and_forgets_what_was_asked_for() -> None:
@@ -240,11 +349,16 @@ def test_panic_is_silence_at_once_and_forgets_what_was_asked_for() -> None:
         p.assert_whole()
 
 
-def test_when_the_transport_stops_nothing_stays_asked_for() -> None:
-    events = clock(8) + play(ONE) + [turn(HAND_OVER, 127, 3)]
-    events += clock(12, begin=at(10))
-    p = perform(events, presets=[preset(mode="continue")])
-    assert p.notes() == answers(4)
+def test_what_is_held_down_counts_again_when_the_transport_does_and_a_tap_does_not() -> None:
+    again = clock(12, begin=at(10))
+    held = [turn(HAND_OVER, 127, 3)]
+    for mode, pressed, expected in (
+        ("continue", held, answers(4, 14, 18)),
+        ("continue", [*held, turn(HAND_OVER, 0, 9)], answers(4)),
+        ("answer", [*held, turn(HAND_OVER, 0, 3.1)], answers(4)),
+    ):
+        p = perform(clock(8) + play(ONE) + pressed + again, presets=[preset(mode=mode)])
+        assert p.notes() == expected
 
 
 # Values and presets.
@@ -299,6 +413,35 @@ OLD, NEW = 50, 172  # as drawn and as voiced, both
 @pytest.mark.parametrize("beat", [4.5, 6, 7.5, 7.95, 7.999])
 def test_another_preset_sounds_from_the_first_line_after_it(beat: float) -> None:
     assert switched(beat) == [(n, OLD if n < 8 else NEW) for n in range(4, 16)]
+
+
+def test_values_turned_between_freeze_and_line_ask_for_nothing_more() -> None:
+    turned = [turn(TEMPERATURE, n, 7.95 + n / 1000) for n in range(30)]
+    few, many = (
+        perform(clock(12) + play(ALL_ALONG) + t, presets=[preset(mode="duet")])
+        for t in ([], turned)
+    )
+    assert len(many.asks) <= len(few.asks) + 1
+
+
+def test_the_first_note_of_a_duet_just_before_the_line_waits_for_the_next() -> None:
+    p = perform(clock(12) + strike(3.98), presets=[preset(mode="duet")])
+    assert p.notes() == answers(8)
+
+
+@pytest.mark.parametrize("latency_ms", [0, 60, 150, -50])
+@pytest.mark.parametrize("late", range(0, 60, 3))
+def test_taken_over_no_place_sounds_twice_whatever_the_latency(latency_ms: int, late: int) -> None:
+    presets = [p.model_copy(update={"latency_ms": latency_ms}) for p in PAIR]
+    p = perform(
+        clock(16) + play(ALL_ALONG) + [ProgramChange(at(7.5 + late / 60), 0, 1)],
+        ask=by_temperature,
+        presets=presets,
+        delay=0.08,
+    )
+    heard = [round(beat + latency_ms / 500, 3) for beat, _ in p.notes()]
+    assert heard == [*range(4, 4 + len(heard))]
+    assert len(heard) >= 11
 
 
 @pytest.mark.parametrize("beat", [7.97, 8.0, 8.05])

@@ -20,6 +20,7 @@ from bridge.events import (
     MidiEvent,
     NoteOff,
     NoteOn,
+    Other,
     OutputLost,
     ProgramChange,
     SongPosition,
@@ -42,6 +43,9 @@ from bridge.rtmidi_ports import RtMidiPorts
         ([0x83, 60, 64], NoteOff(1.0, 3, 60, 64)),
         ([0xB0, 64, 127], ControlChange(1.0, 0, 64, 127)),
         ([0xC2, 5], ProgramChange(1.0, 2, 5)),
+        ([0xE1, 0, 64], Other(1.0, 1, 0xE0, bytes((0, 64)))),
+        ([0xA3, 60, 9], Other(1.0, 3, 0xA0, bytes((60, 9)))),
+        ([0xDF, 7], Other(1.0, 15, 0xD0, bytes((7,)))),
         ([0xF8], Tick(1.0)),
         ([0xFA], Start(1.0)),
         ([0xFB], Continue(1.0)),
@@ -61,9 +65,10 @@ def test_bytes_become_events(data: list[int], event: MidiEvent) -> None:
         [0xF0, 0x7E, 0xF7],
         [0xFE],
         [0xFF],
-        [0xE0, 0, 64],
-        [0xA0, 60, 1],
-        [0xD0, 1],
+        [0xE0, 0],
+        [0xA0, 60],
+        [0xD0],
+        [0xD0, 128],
         [0xF1, 0],
         [0xF3, 1],
         [0xF2, 1],
@@ -82,6 +87,7 @@ def test_no_bytes_are_too_strange(data: list[int]) -> None:
 
 
 _SEVEN, _CHANNEL = st.integers(0, 127), st.integers(0, 15)
+_PAIR = st.tuples(_SEVEN, _SEVEN).map(bytes)
 
 
 @given(
@@ -90,6 +96,8 @@ _SEVEN, _CHANNEL = st.integers(0, 127), st.integers(0, 15)
         st.builds(NoteOff, st.just(0.0), _CHANNEL, _SEVEN, _SEVEN),
         st.builds(ControlChange, st.just(0.0), _CHANNEL, _SEVEN, _SEVEN),
         st.builds(ProgramChange, st.just(0.0), _CHANNEL, _SEVEN),
+        st.builds(Other, st.just(0.0), _CHANNEL, st.sampled_from([0xA0, 0xE0]), _PAIR),
+        st.builds(Other, st.just(0.0), _CHANNEL, st.just(0xD0), _SEVEN.map(lambda b: bytes((b,)))),
     )
 )
 def test_what_is_sent_reads_back(message: ChannelMessage) -> None:

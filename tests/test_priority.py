@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bridge.priority import PRIORITY, Way, bus_command, choose
+from bridge.priority import NICENESS, PRIORITY, Way, ask_for_a_larger_share, bus_command, choose
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="a rule of Linux")
 
@@ -48,6 +49,23 @@ def test_nothing_that_goes_wrong_is_raised(error: Exception) -> None:
 
 def test_a_system_without_ways_is_told_so() -> None:
     assert choose([], "pray").startswith("no real-time priority (none is known on ")
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_a_larger_share_is_asked_for_and_never_required(
+    monkeypatch: pytest.MonkeyPatch, is_allowed: bool
+) -> None:
+    asked = []
+
+    def nice(by: int) -> int:
+        asked.append(by)
+        if not is_allowed:
+            raise PermissionError
+        return by
+
+    monkeypatch.setattr(os, "nice", nice, raising=False)
+    ask_for_a_larger_share()
+    assert asked == [NICENESS]
 
 
 def test_both_programs_ask_rtkit_for_the_same() -> None:

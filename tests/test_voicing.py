@@ -9,6 +9,7 @@ import pytest
 
 from pianogen import cli
 from pianogen.errors import ConfigError
+from pianogen.keys import ALL_CLASSES, parse_scale
 from pianogen.presets import UNHURRIED_CANDIDATES, Voicing, read_voicing
 
 
@@ -35,6 +36,28 @@ def test_auto_is_a_fixed_number_where_nobody_waits(
 
 def test_without_a_preset_it_is_the_same_number() -> None:
     assert Voicing().sampling.candidates == UNHURRIED_CANDIDATES
+
+
+def test_density_and_scale_are_read(tmp_path: Path) -> None:
+    voicing = read_voicing(preset(tmp_path, "density: 0.5\nscale: d dorian"))
+    assert voicing.sampling.density == 0.5
+    assert voicing.sampling.pitch_classes == parse_scale("c major")
+    assert not voicing.is_in_scale_heard
+
+
+def test_the_scale_heard_is_known_once_it_is_heard(tmp_path: Path) -> None:
+    voicing = read_voicing(preset(tmp_path, "scale: heard"))
+    assert voicing.is_in_scale_heard
+    assert voicing.sampling.pitch_classes == ALL_CLASSES
+    assert not voicing.in_scale("c major").is_in_scale_heard
+
+
+def test_a_wrong_scale_is_one_line_with_the_file(tmp_path: Path) -> None:
+    path = preset(tmp_path, "scale: c majorish")
+    with pytest.raises(ConfigError, match="scale 'c majorish'") as caught:
+        read_voicing(path)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["many", "0", "257", "1.5", "yes", "[1]"])

@@ -25,6 +25,7 @@ from pianogen.families.sizes import (
     ROWS,
     STOP,
 )
+from pianogen.families.steering import Push, lean_of
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS
 from pianogen.sampling import Sampling
 
@@ -34,9 +35,9 @@ AROUND: Floats = (np.abs(np.arange(KEYS)[:, None] - np.arange(KEYS)) <= NEAR).as
 class Wishes:
     """A `Sampling` as arrays. hidden (89, 89): what is added to the logits of the keys and of the
     stop where the lowest key so far is that of the row: only lower keys, and those in range; no
-    stop before the first."""
+    stop before the first. lean (89,): what is added to logits to draw from."""
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, push: Push) -> None:
         low, high = sampling.low_pitch - LOWEST_KEY, sampling.high_pitch - LOWEST_KEY
         keys = np.arange(KEYS)
         inside = (keys >= low) & (keys <= high)
@@ -44,7 +45,9 @@ class Wishes:
         open_[:, :STOP] = (keys < np.arange(KEYS + 1)[:, None]) & inside
         open_[NO_KEY, STOP] = False
         self.hidden = np.where(open_, 0, NOWHERE).astype(np.float32)
-        self.anything = bool(inside.any())
+        self.lean, self.push = np.array(lean_of(sampling, push), np.float32), push
+        self.is_leaning = bool(self.lean.any())
+        self.anything = bool((inside & (self.lean[:STOP] == 0)).any())
         self.most = min(sampling.max_polyphony, FINGERS)
         self.polyphony = sampling.max_polyphony
         self.rhythm = np.float32(sampling.rhythm_temperature)
@@ -167,7 +170,8 @@ class Chords:
     def draw(
         self, ground: Ground, memory: Memory, noise: Floats
     ) -> tuple[list[Chosen], list[Decision]]:
-        """The notes of R drafts of a step, from noise (R, 30), and what they were drawn from."""
+        """The notes of R drafts of a step, from noise (R, 30), and what they were
+        drawn from."""
         weights, wishes = self._weights, self._wishes
         at = np.arange(len(noise))
         lowest, above = np.full(len(at), NO_KEY), np.zeros((len(at), 3), np.float32)
@@ -176,7 +180,8 @@ class Chords:
         for finger in range(wishes.most):
             logits, mixed = self._scores(ground, at, field, lowest, finger)
             lot = noise[at, 3 * finger]
-            index = drawn_index(logits, wishes.pitch, lot, wishes.min_p)
+            leaning = logits + wishes.lean if wishes.is_leaning else logits
+            index = drawn_index(leaning, wishes.pitch, lot, wishes.min_p)
             decisions.append(Decision(1, at, logits, index))
             going = index != STOP
             if not going.all():

@@ -32,8 +32,8 @@ from pianogen.families.cpu_past import Past, Places, Surroundings
 from pianogen.families.cpu_weights import Weights
 from pianogen.families.drawn import Drawn
 from pianogen.families.sizes import ALMOST, DURATIONS, FINGERS, RHYTHM
+from pianogen.families.steering import EASE
 from pianogen.grid import KEYS, VELOCITY_BINS
-from pianogen.sampling import Sampling
 
 ONSETS, HELD = slice(0, KEYS), slice(KEYS, 2 * KEYS)  # where in what a step is given
 BINS = slice(2 * KEYS, 2 * KEYS + VELOCITY_BINS)
@@ -47,10 +47,10 @@ class Drafts:
     """N drafts of the measure after a past."""
 
     def __init__(
-        self, weights: Weights, places: Places, past: Past, sampling: Sampling, noise: Floats
+        self, weights: Weights, places: Places, past: Past, wishes: Wishes, noise: Floats
     ) -> None:
         self.weights, self.places, self.past, self.noise = weights, places, past, noise
-        self.wishes = Wishes(sampling)
+        self.wishes = wishes
         (N, S, _), history = noise.shape, past.history
         self.around = Surroundings.of(weights, places, past)
         self.pool = Pool(weights, places, past.left, N)
@@ -93,7 +93,8 @@ class Drafts:
         held = self.until > step
         state = self._state(step, held)
         logits = self._onset(state)
-        chance = 1 / (1 + np.exp(-logits / self.wishes.rhythm))
+        push = self._push(step)
+        chance = 1 / (1 + np.exp(-(logits + push) / self.wishes.rhythm))
         fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
         self.onset_logits[step], self.fired[step] = logits, fires
         self.given[:, ONSETS], self.given[:, BINS] = 0, 0
@@ -136,6 +137,14 @@ class Drafts:
         hazard = now - np.log1p(-np.exp(now) * np.float32(ALMOST))
         onset: Floats = both[:, -1] + np.float32(self.weights.steering) * hazard
         return onset
+
+    def _push(self, step: int) -> Floats:
+        """How much the drafts are pushed towards more notes, (N,)."""
+        push, steps = self.wishes.push, self.places.steps
+        played = self.counts[:, 4 * steps :].sum(axis=1)
+        short = np.log(np.float32(push.goal * step / steps + EASE) / (played + np.float32(EASE)))
+        pushed: Floats = np.float32(push.always) + np.float32(push.wanting) * short
+        return pushed
 
     # --- what begins ----------------------------------------------------------------------------
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pianogen.families.cpu_chords import Wishes
 from pianogen.families.cpu_drafts import Drafts
 from pianogen.families.cpu_hearing import hear
 from pianogen.families.cpu_past import Past, Places
 from pianogen.families.cpu_weights import Weights
 from pianogen.families.drawn import Drawn, joined
 from pianogen.families.sizes import HybridConfig
+from pianogen.families.steering import Push
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
 
@@ -40,11 +42,14 @@ class CpuHybrid:
         """The past once a measure is over, too."""
         return hear(self.weights, self._at(measure.meter.steps), past, measure)
 
-    def drawn(self, past: Past, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
+    def drawn(
+        self, past: Past, sampling: Sampling, push: Push, noise: NDArray[np.float32]
+    ) -> Drawn:
         """Drafts of the measure after it, one a row of noise (N, S, 31)."""
         places = self._at(noise.shape[1])
         parts = np.array_split(noise, -(-len(noise) // TOGETHER))
-        return joined([Drafts(self.weights, places, past, sampling, part).draw() for part in parts])
+        wishes = Wishes(sampling, push)
+        return joined([Drafts(self.weights, places, past, wishes, part).draw() for part in parts])
 
     def _at(self, steps: int) -> Places:
         if steps not in self._places:

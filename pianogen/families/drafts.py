@@ -41,6 +41,7 @@ from pianogen.families.sizes import (
     STOP,
     lookbacks,
 )
+from pianogen.families.steering import EASE
 from pianogen.families.touches import as_shares, touch_everywhere
 from pianogen.grid import KEYS, VELOCITY_BINS
 
@@ -67,14 +68,17 @@ class Start:
 @dataclass(frozen=True)
 class Wishes:
     """A `Sampling` as tensors: temperatures (4,) of pitch, velocity, rhythm and length; min_p ();
-    most () int64 notes at once; outside (89,) bool the keys out of range, the stop never;
-    anything () bool whether any key is in range."""
+    most () int64 notes at once; outside (89,) bool the keys out of range, the stop never; lean
+    (89,) what is added to logits to draw from; anything () bool whether any key may be drawn;
+    push (3,) of a `Push`: always, wanting, goal."""
 
     temperatures: Tensor
     min_p: Tensor
     most: Tensor
     outside: Tensor
+    lean: Tensor
     anything: Tensor
+    push: Tensor
 
 
 def draw(folded: Folded, start: Start, wishes: Wishes, noise: Tensor) -> Tensor:
@@ -172,7 +176,8 @@ class _Drafts:
         attended = self.network.attention(given.unsqueeze(0), self.start.around, here)[0]
         state, self.carry = self.folded.step(given + attended, self.carry)
         onset = self.folded.onset(state)
-        chance = torch.sigmoid(onset / self.wishes.temperatures[2])
+        push = self._push(step)
+        chance = torch.sigmoid((onset + push) / self.wishes.temperatures[2])
         fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
         self.nats[:, 0] -= F.logsigmoid(torch.where(fires, onset, -onset))
         self._choose(step, fires, state, held)
@@ -202,6 +207,13 @@ class _Drafts:
         before = self.onsets[:, constant(places, held.device)]
         return planes(held, self.level, before, self.latest)
 
+    def _push(self, step: int) -> Tensor:
+        """How much the drafts are pushed towards more notes, (N,)."""
+        always, wanting, goal = self.wishes.push.unbind()
+        played = self.counts[:, 4 * self.steps :].sum(dim=1)
+        wanted = goal * step / self.steps
+        return always + wanting * torch.log((wanted + EASE) / (played + EASE))
+
     # --- the notes of a step --------------------------------------------------------------------
 
     def _choose(self, step: int, going: Tensor, state: Tensor, held: Tensor) -> None:
@@ -227,7 +239,8 @@ class _Drafts:
                 ground, chord.chosen, chord.count, chord.lowest, self.folded.influence
             )
             logits = logits.masked_fill(self.wishes.outside, -1e9)
-            key, nats = self._draw(logits, 0, self.noise[:, step, 1 + 3 * finger])
+            steered = logits + self.wishes.lean
+            key, nats = self._draw(logits, 0, self.noise[:, step, 1 + 3 * finger], steered)
             self.nats[:, 1] += nats * chord.going
             chord.going = chord.going & (key != STOP)
             key = key.clamp(max=KEYS - 1)
@@ -262,9 +275,13 @@ class _Drafts:
         chord.lowest = torch.where(going, key, chord.lowest)
         chord.above = chord_above(bins, index, going)
 
-    def _draw(self, logits: Tensor, which: int, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """An index a row, by its probability at the temperature `which`; and its nats at 1."""
-        tempered = (logits / self.wishes.temperatures[which]).double()
+    def _draw(
+        self, logits: Tensor, which: int, noise: Tensor, steered: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """An index a row, by its probability at the temperature `which`, as `steered` where that
+        is given; and its nats at 1."""
+        drawn_from = logits if steered is None else steered
+        tempered = (drawn_from / self.wishes.temperatures[which]).double()
         chances = torch.softmax(tempered, dim=-1)
         if which == 0:
             likely = chances >= self.wishes.min_p * chances.amax(dim=-1, keepdim=True)

@@ -17,6 +17,7 @@ from pianogen.choosing import Draft, choose
 from pianogen.errors import ConfigError
 from pianogen.families.drawn import Drawn, written
 from pianogen.families.sizes import NOISE, REACH, SHORTEST
+from pianogen.families.steering import Push, push_of
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
 
@@ -33,7 +34,7 @@ class Engine(Protocol):
     def heard(self, past: Any, measure: Measure) -> Any:
         """The past once a measure is over, too."""
 
-    def drawn(self, past: Any, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
+    def drawn(self, past: Any, sampling: Sampling, push: Push, noise: NDArray[np.float32]) -> Drawn:
         """Drafts of the measure after it, one a row of noise (N, S, 31), numbers in 0..1."""
 
 
@@ -95,7 +96,8 @@ class HybridVoice:
         lots = rng.random(sampling.candidates)
         noise = rng.random((sampling.candidates, meter.steps, NOISE), dtype=np.float32)
         drafts = self.drafts(sampling, noise)
-        measure = drafts[choose(self.context.heard, drafts, self.engine.choice, lots)].measure
+        best = choose(self.context.heard, drafts, self.engine.choice, lots, sampling)
+        measure = drafts[best].measure
         self.context = replace(self.context, unheard=measure)
         return measure
 
@@ -108,7 +110,8 @@ class HybridVoice:
     def draw(self, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
         """As `drafts`, as arrays."""
         self.catch_up()
-        return self.engine.drawn(self.context.past, sampling, noise)
+        push = push_of(sampling.density, self.context.heard, self.context.meter.steps)
+        return self.engine.drawn(self.context.past, sampling, push, noise)
 
 
 def load(

@@ -30,6 +30,7 @@ from pianogen.families.listening import (
 from pianogen.families.notes import Notes
 from pianogen.families.resident import Resident, cloned
 from pianogen.families.sizes import NOISE, REACH, STOP
+from pianogen.families.steering import Push, lean_of
 from pianogen.grid import KEYS, LOWEST_KEY, Measure, Meter
 from pianogen.sampling import Sampling
 
@@ -78,11 +79,13 @@ class TorchHybrid:
         return heard
 
     @torch.inference_mode()
-    def drawn(self, before: Heard, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
+    def drawn(
+        self, before: Heard, sampling: Sampling, push: Push, noise: NDArray[np.float32]
+    ) -> Drawn:
         """Drafts of the measure after it, one a row of noise (N, S, 31)."""
         N, steps, _ = noise.shape
         start = start_of(self.network, before.past, before.left, steps)
-        wishes = wishes_of(sampling, self.device)
+        wishes = wishes_of(sampling, push, self.device)
         size = next(size for size in BATCHES if size >= N)
         room = torch.zeros(size, steps, NOISE)
         room[:N] = torch.from_numpy(noise)
@@ -93,11 +96,12 @@ class TorchHybrid:
         return unpacked(self._drawing[steps, size](start, wishes, room).cpu()[:N], steps)
 
 
-def wishes_of(sampling: Sampling, device: torch.device) -> Wishes:
+def wishes_of(sampling: Sampling, push: Push, device: torch.device) -> Wishes:
     """How to draw, as tensors."""
     keys = torch.arange(KEYS + 1, device=device)
     low, high = sampling.low_pitch - LOWEST_KEY, sampling.high_pitch - LOWEST_KEY
     outside = (keys != STOP) & ((keys < low) | (keys > high))
+    lean = torch.tensor(lean_of(sampling, push), device=device)
     temperatures = (
         sampling.temperature, sampling.velocity_temperature,
         sampling.rhythm_temperature, sampling.duration_temperature,
@@ -107,5 +111,7 @@ def wishes_of(sampling: Sampling, device: torch.device) -> Wishes:
         torch.tensor(sampling.min_p, device=device),
         torch.tensor(sampling.max_polyphony, device=device),
         outside,
-        ~outside[:STOP].all(),
+        lean,
+        (~outside & (lean == 0))[:STOP].any(),
+        torch.tensor((push.always, push.wanting, push.goal), device=device),
     )

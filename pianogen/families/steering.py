@@ -1,0 +1,73 @@
+"""How a measure is brought to as many notes as are asked for: a push on what is drawn.
+
+    notes |        goal .·'     Behind the pace that leads to the goal, notes are pushed
+    so    |        .·' ,──      for, ahead of it, held back: gently, so that the rhythm
+    far   |    .·' ,──'         stays the model's own, but for what is likely and what not.
+          |.·'──'played
+          +──────────────> step
+
+Chords are made thicker or thinner alike throughout. Pure; knows neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log2
+
+from pianogen.families.sizes import NOWHERE
+from pianogen.grid import KEYS, LOWEST_KEY, Measure
+from pianogen.keys import PITCH_CLASSES
+from pianogen.sampling import Sampling
+
+MORE, FEWER = 2.0, 1.0  # nats at once where twice as many notes or more, or half, are asked for
+WANTING = 8.0  # nats more where there are e times too few so far; less, the less is asked for
+THICKER = 0.9  # nats a doubling that the chord's stop is held back by
+EASE = 1.0  # notes more or less that do not matter
+USUAL = 0.5  # notes a step, where nothing was heard
+AWAY = 0.15  # of the measures heard, how far from the middle one the usual one is
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What a measure is pushed by, in nats; by nothing by default.
+
+    always, and wanting times the logarithm of the notes wanted so far, of goal in the measure,
+    against those played, go to the logit of "something begins"; thicker comes off the stop's.
+    """
+
+    always: float = 0.0
+    wanting: float = 0.0
+    goal: float = 0.0
+    thicker: float = 0.0
+
+
+def push_of(density: float, heard: Sequence[Measure], steps: int) -> Push:
+    """The push to `density` times the notes that the next measure, of `steps` steps, would have.
+
+    That is taken from the measures heard, which may be its own: where more is asked for, from
+    the emptier ones, where less, from the fuller ones, so that it does not run away with itself.
+    """
+    doublings = log2(density)
+    if not doublings:
+        return Push()
+    asked = max(-1.0, min(doublings, 1.0))
+    counts = sorted(len(measure.notes) for measure in heard if measure.notes)
+    usual = _quantile(counts, 0.5 - AWAY * asked) if counts else USUAL * steps
+    always = asked * (MORE if asked > 0 else FEWER)
+    return Push(always, WANTING * abs(asked), density * usual, THICKER * doublings)
+
+
+def lean_of(sampling: Sampling, push: Push) -> tuple[float, ...]:
+    """What is added to the logits of the 88 keys and of the stop, to draw from: keys out of the
+    scale are not to be had, and chords are made thicker or thinner."""
+    keys = range(LOWEST_KEY, LOWEST_KEY + KEYS)
+    is_in = [key % PITCH_CLASSES in sampling.pitch_classes for key in keys]
+    return (*(0.0 if yes else NOWHERE for yes in is_in), -push.thicker)
+
+
+def _quantile(values: Sequence[int], share: float) -> float:
+    place = share * (len(values) - 1)
+    low = int(place)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (place - low) * (values[high] - values[low])
