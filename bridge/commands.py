@@ -20,9 +20,10 @@ from bridge.events import Event
 from bridge.model_process import DEFAULT_FACTORY
 from bridge.performer import Performer
 from bridge.ports import Driver
-from bridge.presets import Preset, choose_preset, load_presets
+from bridge.presets import Preset, choose_preset
 from bridge.published import read
 from bridge.recording import Recording
+from bridge.reload import Folder, Reload, read_folder
 from bridge.reporter import Reporter
 from bridge.session_log import LogPlace
 from bridge.staged import Cast, Outcome, play_fast, play_live
@@ -55,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
             from bridge.replay_command import replay_or_export
 
             return replay_or_export(options)
-        presets = load_presets(options.presets)
+        folder = read_folder(options.presets)
+        presets = folder.presets
         first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
         if options.demo:
             return _demo(options, presets, first)
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
             return _perform(options, presets, first)
         if options.check:
             return _check_here(options, presets, first)
-        return _serve(options, presets, first)
+        return _serve(options, folder, first)
 
 
 def _refuse_nonsense(options: argparse.Namespace) -> None:
@@ -141,23 +143,25 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+def _serve(options: argparse.Namespace, folder: Folder, first: Preset) -> int:
     """The daemon itself, between real ports, until told to end."""
     from bridge.daemon import Daemon, Watcher
     from bridge.port_names import Wanted
     from bridge.ports import system_ports
 
     settings = _settings(options, first)
-    cast = _cast(options, presets, settings)
+    cast = _cast(options, folder.presets, settings)
     queue: SimpleQueue[Event] = SimpleQueue()
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
     recording = Recording()
     performer = cast.performer(queue)
+    reload = Reload(folder, performer, queue)
     watchers: list[Watcher] = [recording] if options.record is not None else []
     reported = _reported(options.port, performer)
-    with cast.session(presets) as session, reported as reporters:
-        Daemon(session, ports, performer, queue, watchers=[*watchers, *reporters]).run()
+    with cast.session(folder.presets) as session, reported as reporters:
+        everyone = [*watchers, *reporters]
+        Daemon(session, ports, performer, queue, watchers=everyone, reload=reload).run()
     if options.record is not None:
         recording.write(options.record, session.status().tempo, settings.meter)
         log.info("wrote %s", options.record)

@@ -35,6 +35,7 @@ from bridge.events import (
 from bridge.ledger import Ledger
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
+from bridge.reload import Reload
 from bridge.status import Status
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so e
 ROOM_S = 0.003  # a chore begins only where nothing is due for so long
 TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
 LOOK_S = 1.0  # how often ports and model process are looked after
+NEWS_S = 0.25  # how often news of presets are asked for
 AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
 
 
@@ -81,7 +83,8 @@ class Watcher(Protocol):
 class Daemon:
     """One session between one pair of ports and one model process.
 
-    watch_s: how often watchers are told the status, in seconds.
+    watch_s: how often watchers are told the status, in seconds. reload: brings presets that
+    change meanwhile; without it they stay as they are.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Daemon:
         *,
         watchers: Sequence[Watcher] = (),
         watch_s: float = LOOK_S,
+        reload: Reload | None = None,
     ) -> None:
         self.ledger = Ledger()
         self.was_ready = False
@@ -102,9 +106,11 @@ class Daemon:
         self._queue = queue
         self._watchers = watchers
         self._watch_s = watch_s
+        self._reload = reload
         self._is_over = False
         self._has_quit = False
         self._next_watch = self._next_look = 0.0
+        self._next_news = inf if reload is None else 0.0
         self._last_fault = ""
 
     def run(self) -> None:
@@ -119,6 +125,8 @@ class Daemon:
     def startup(self) -> None:
         """The model begins to load; the ports appear; the machine is asked for real time."""
         self._performer.start()
+        if self._reload is not None:
+            self._reload.start()
         log.info("%s", self._ports.open(self._queue))
         log.info("%s", ask_for_real_time())
         gc.collect()
@@ -129,7 +137,7 @@ class Daemon:
         """Take what comes, wake when it is time, until told to end."""
         while not self._is_over:
             due = self._session.next_deadline()
-            chore = min(self._next_watch, self._next_look)
+            chore = min(self._next_watch, self._next_look, self._next_news)
             if due is not None and due - max(chore, perf_counter()) < ROOM_S:
                 chore = due + ROOM_S  # it gives way; looked at again when that is done
             event = self._wait(inf if due is None else due - AHEAD_S, chore)
@@ -149,9 +157,10 @@ class Daemon:
             if not self._has_quit:
                 self._handle(Quit(perf_counter()))
         self.release()
-        for close in (self._ports.close, self._performer.close):
+        for part in (self._ports, self._reload, self._performer):
             try:
-                close()
+                if part is not None:
+                    part.close()
             except Exception as error:
                 log.warning("while ending: %s", error)
         gc.unfreeze()
@@ -234,14 +243,24 @@ class Daemon:
         sleep(AFTER_FAULT_S)
 
     def _do_chores(self, now: float) -> None:
-        self._next_watch = now + self._watch_s
+        if self._reload is not None and now >= self._next_news:
+            self._next_news = now + NEWS_S
+            self._reload.poll()
         if now >= self._next_look:
             self._next_look = now + LOOK_S
-            self._ports.poll()
-            self._performer.poll()
-            due = self._session.next_deadline()
-            if due is None or due - perf_counter() > TIDY_S:
-                gc.collect()
+            self._look_after()
+        if now >= self._next_watch:
+            self._next_watch = now + self._watch_s
+            self._show(now)
+
+    def _look_after(self) -> None:
+        self._ports.poll()
+        self._performer.poll()
+        due = self._session.next_deadline()
+        if due is None or due - perf_counter() > TIDY_S:
+            gc.collect()
+
+    def _show(self, now: float) -> None:
         if self._watchers:
             status = self._session.status(now)
             for watcher in self._watchers:

@@ -8,10 +8,13 @@ note-on of velocity 0 is a NoteOff before it becomes an event).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
+
+if TYPE_CHECKING:
+    from bridge.presets import Preset
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,17 @@ class OutputDelay:
 
 
 @dataclass(frozen=True, slots=True)
+class PresetsRead:
+    """From now on these are the presets to choose from, at least one, by number.
+
+    Every one can play: its checkpoint is loaded.
+    """
+
+    time: float
+    presets: tuple[Preset, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """The daemon is about to end: release everything that sounds."""
 
@@ -175,7 +189,15 @@ class Quit:
 
 
 Event: TypeAlias = (
-    MidiEvent | Wake | Planned | ModelReady | ModelLost | OutputLost | OutputDelay | Quit
+    MidiEvent
+    | Wake
+    | Planned
+    | ModelReady
+    | ModelLost
+    | OutputLost
+    | OutputDelay
+    | PresetsRead
+    | Quit
 )
 
 

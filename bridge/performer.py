@@ -10,17 +10,30 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from time import perf_counter
+from typing import assert_never
 
 from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
+from bridge.loads import Checkpoint, Loads
 from bridge.model_process import DEFAULT_FACTORY, Setup, run
 from bridge.presets import Preset
 from bridge.processes import start_process
-from bridge.wire import Failed, Ready, Reply, Request, Word, unpack_measure
+from bridge.wire import (
+    Failed,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    Word,
+    unpack_measure,
+)
 from pianogen.grid import Meter
 
 log = logging.getLogger(__name__)
@@ -64,13 +77,14 @@ class PlanFigures:
 class Performer:
     """The process that plays, asked by `Ask`, answering by Planned on the daemon's queue.
 
-    checkpoints: (name, sha256 or None), all loaded at the start. device: cpu, cuda or auto.
+    checkpoints: (name, sha256 or None), all loaded at the start; more by `need`. device: cpu,
+    cuda or auto.
     factory: what loads a checkpoint, "module:function". meter: of the measures to come.
     """
 
     def __init__(
         self,
-        checkpoints: Sequence[tuple[str, str | None]],
+        checkpoints: Sequence[Checkpoint],
         queue: SimpleQueue[Event],
         *,
         device: str = "cpu",
@@ -82,6 +96,9 @@ class Performer:
         self.ready: Ready | None = None
         self._setup = Setup(tuple(checkpoints), device, factory, meter or Meter())
         self._queue = queue
+        self._loads = Loads(checkpoints)
+        self._needed = {name for name, _ in checkpoints}
+        self._plays = ""  # the checkpoint that was asked last
         self._asked: dict[int, float] = {}  # plan_id: when
         self._closing = threading.Event()
         self._process: BaseProcess | None = None
@@ -121,11 +138,36 @@ class Performer:
             if self._connection is None or len(self._asked) >= MAX_UNDER_WAY:
                 raise OSError("the model process does not listen")
             self._asked[ask.plan_id] = now
+            self._plays = ask.checkpoint
             self._connection.send(Request.of(ask))
         except (OSError, ValueError):
             self._asked.pop(ask.plan_id, None)
             self.figures.failed += 1
             self._queue.put(Planned(now, ask.plan_id, None))
+
+    @property
+    def outcomes(self) -> int:
+        """Another number whenever other checkpoints can play."""
+        return self._loads.outcomes
+
+    def can_play(self, preset: Preset) -> bool:
+        """Whether the preset's checkpoint is loaded."""
+        return self._loads.has(_checkpoint_of(preset))
+
+    def need(self, presets: Sequence[Preset]) -> None:
+        """Have what these presets name loaded beside the music, and whenever the process starts
+        anew. What cannot be loaded is told in the log, once."""
+        self._needed = {preset.checkpoint for preset in presets}
+        for name, sha256 in {_checkpoint_of(preset): None for preset in presets}:
+            if self._connection is not None and self._loads.ask_for((name, sha256)):
+                try:
+                    self._connection.send(Load(name, sha256))
+                except OSError:  # the process is gone: asked for again when it is back
+                    self._loads.unsaid((name, sha256))
+
+    def retry(self, preset: Preset) -> None:
+        """A preset was written anew: what could not be loaded for it may be there by now."""
+        self._loads.retry(preset.checkpoint)
 
     def poll(self) -> None:
         """Kill a process that has stopped answering; its death brings the restart."""
@@ -165,17 +207,25 @@ class Performer:
             if self._closing.is_set():
                 return
             self._asked.clear()
-            self._queue.put(ModelLost(perf_counter()))
+            self._lose()
             attempt = 0 if was_ready else attempt + 1
             if self._closing.wait(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)]):
                 return
             self._respawn()
+
+    def _lose(self) -> None:
+        self._queue.put(ModelLost(perf_counter()))
+        for name, sha256 in self._loads.lose():
+            self._refuse((name, sha256), f"the model process ends while it loads {name}")
 
     def _respawn(self) -> None:
         if self._process is not None:
             self._process.join(1.0)
         if self._connection is not None:
             self._connection.close()
+        if self.ready is not None:
+            held = self._loads.keep({*self._needed, self._plays})
+            self._setup = replace(self._setup, checkpoints=held, is_first=False)
         try:
             self._spawn()
         except OSError as error:  # no memory, no processes: try again later
@@ -199,12 +249,24 @@ class Performer:
         match word:
             case Ready():
                 self.ready, self.failure = word, None
+                self._loads.outcomes += 1
                 self._queue.put(ModelReady(now, word.warm_ms / 1000))
             case Failed():
                 self.failure = word.text
                 log.debug("the model process ends: %s", word.text)
             case Reply():
                 self._answered(word, now)
+            case Loaded():
+                self._loads.loaded((word.name, word.sha256))
+                log.info("checkpoint %s loaded beside the music, in %.1f s", word.name, word.took_s)
+            case Refused():
+                self._refuse((word.name, word.sha256), word.text)
+            case _:
+                assert_never(word)
+
+    def _refuse(self, checkpoint: Checkpoint, why: str) -> None:
+        self._loads.refuse(checkpoint)
+        log.warning("%s: presets with this checkpoint stay as they were or are left out", why)
 
     def _answered(self, reply: Reply, now: float) -> None:
         asked = self._asked.pop(reply.plan_id, now)
@@ -226,3 +288,7 @@ def checkpoints_of(presets: Sequence[Preset]) -> tuple[tuple[str, str | None], .
     for preset in presets:
         found[preset.checkpoint] = found.get(preset.checkpoint) or preset.sha256
     return tuple(found.items())
+
+
+def _checkpoint_of(preset: Preset) -> Checkpoint:
+    return preset.checkpoint, preset.sha256

@@ -5,7 +5,7 @@ Knows nothing of who switches them, nor of the models their checkpoints hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,10 +18,10 @@ from bridge.errors import PresetError
 from bridge.yaml_lines import Entry, Plain, UnreadableError, place, read_table, short, shown
 from pianogen.presets import (
     AUTO,
-    CONTROLS_FILE,
     MOST_CANDIDATES,
     UNHURRIED_CANDIDATES,
     find_presets,
+    is_preset_file,
 )
 from pianogen.sampling import Sampling
 
@@ -120,30 +120,42 @@ class Preset(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PresetFile:
+    """A preset and where its fields were written (lines from 1)."""
+
+    preset: Preset
+    path: Path
+    lines: dict[str, int]
+
+
 def load_presets(folder: Path | None = None) -> tuple[Preset, ...]:
     """Every preset of a folder's YAML files, by number; raises PresetError with every fault."""
-    presets, faults = read_presets(folder)
+    return tuple(file.preset for file in load_preset_files(folder))
+
+
+def load_preset_files(folder: Path | None = None) -> tuple[PresetFile, ...]:
+    """As `load_presets`, each with the file it was read from."""
+    files, faults = read_presets(folder)
     if faults:
         raise PresetError("\n".join(faults))
-    return presets
+    return files
 
 
-def read_presets(folder: Path | None = None) -> tuple[tuple[Preset, ...], list[str]]:
+def read_presets(folder: Path | None = None) -> tuple[tuple[PresetFile, ...], list[str]]:
     """The presets of a folder's YAML files that can be used, by number, and every fault.
 
     The folder's map of controls is no preset. Raises PresetError where there are no files.
     """
     folder = find_presets() if folder is None else folder
-    files = sorted(path for path in folder.glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
-    files = [path for path in files if path.name != CONTROLS_FILE]
+    files = sorted(path for path in folder.glob("*.y*ml") if is_preset_file(path.name))
     if not files:
         raise PresetError(f"no presets in {shown(folder)}: put *.yaml files there")
-    read = [_read_file(path) for path in files]
+    read = [read_preset_file(path) for path in files]
     faults = [fault for _, found in read for fault in found]
-    kept = [entry for entry, _ in read if entry is not None]
-    faults += _clashes(kept)
-    presets = sorted((entry.preset for entry in kept), key=lambda preset: preset.number)
-    return tuple(presets), faults
+    kept = [file for file, _ in read if file is not None]
+    faults += [fault for _, fault in clashes(kept)]
+    return tuple(sorted(kept, key=lambda file: file.preset.number)), faults
 
 
 def choose_preset(presets: tuple[Preset, ...], wanted: str) -> Preset:
@@ -164,15 +176,6 @@ def fault_of(field: str, value: object) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A preset and where its fields were written (lines from 1)."""
-
-    preset: Preset
-    path: Path
-    lines: dict[str, int]
-
-
 @dataclass(slots=True)
 class _Fields:
     """The scalar fields of one file, as written, and the faults of their writing."""
@@ -189,7 +192,8 @@ class _Fields:
         return f"{who}: {what} ({place(self.path, self.lines.get(field or '', 1))})"
 
 
-def _read_file(path: Path) -> tuple[_Entry | None, list[str]]:
+def read_preset_file(path: Path) -> tuple[PresetFile | None, list[str]]:
+    """One file: its preset, or None and a line for every fault."""
     try:
         table = read_table(path, "a preset is a list of lines such as `temperature: 0.8`")
     except UnreadableError as error:
@@ -214,7 +218,7 @@ def _take_field(fields: _Fields, entry: Entry) -> None:
         fields.faults.append(f"{entry.key} must be a single value ({where})")
 
 
-def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
+def _validate(fields: _Fields) -> tuple[PresetFile | None, list[str]]:
     faults = list(fields.faults)
     unreadable = fields.lines.keys() - fields.values.keys()
     try:
@@ -228,7 +232,7 @@ def _validate(fields: _Fields) -> tuple[_Entry | None, list[str]]:
     faults += _cross_faults(fields)
     if faults:
         return None, faults
-    return _Entry(_with_checkpoint(preset, fields.path), fields.path, fields.lines), []
+    return PresetFile(_with_checkpoint(preset, fields.path), fields.path, fields.lines), []
 
 
 def _in_words(field: str, detail: ErrorDetails) -> str:
@@ -293,9 +297,10 @@ def _with_checkpoint(preset: Preset, path: Path) -> Preset:
     return preset.model_copy(update={"checkpoint": str(found)})
 
 
-def _clashes(entries: list[_Entry]) -> Iterator[str]:
+def clashes(entries: Sequence[PresetFile]) -> Iterator[tuple[PresetFile, str]]:
+    """Each that has the number or the name of one before it, and in a line what and where."""
     for field in ("number", "name"):
-        first: dict[object, _Entry] = {}
+        first: dict[object, PresetFile] = {}
         for entry in entries:
             value = getattr(entry.preset, field)
             other = first.setdefault(value, entry)
@@ -303,6 +308,7 @@ def _clashes(entries: list[_Entry]) -> Iterator[str]:
                 where = place(entry.path, entry.lines[field])
                 there = place(other.path, other.lines[field])
                 yield (
+                    entry,
                     f"preset {entry.preset.name!r}: {field} {value!r} "
-                    f"is already that of {other.preset.name!r} in {there} ({where})"
+                    f"is already that of {other.preset.name!r} in {there} ({where})",
                 )

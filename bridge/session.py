@@ -29,6 +29,7 @@ from bridge.events import (
     OutputDelay,
     OutputLost,
     Planned,
+    PresetsRead,
     ProgramChange,
     Quit,
     Send,
@@ -204,6 +205,8 @@ class Session:
                 self._turns.fall_silent(self._now)
             case OutputDelay():
                 self._turns.stages.output_delay_s = self._echo.delay_s = event.delay_s
+            case PresetsRead():
+                self._turns.replace_presets(event.presets, self._now)
             case Quit():
                 self._quit()
             case _:

@@ -10,7 +10,7 @@ note is never half of two presets. Knows no MIDI events: session.py translates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, assert_never
 
 from bridge.asking import Asking
@@ -322,6 +322,17 @@ class Turns:
                 assert_never(gesture)
         self._reconsider(before, now)
 
+    def replace_presets(self, presets: Sequence[Preset], now: float) -> None:
+        """Other presets to choose from; the one that comes, where it changed, from the next line.
+
+        While nothing rolls, at once.
+        """
+        self._aim(now)
+        before = self._controls.coming
+        self._controls.replace(presets)
+        if self._controls.coming is not before:
+            self._reconsider(before, now, is_renewed=True)
+
     def _hand_over(self, is_on: bool | None, now: float) -> None:
         was_held, turn = self._roles.is_held, self._turn
         self._roles.hand_over(is_on, self._controls.coming, turn)
@@ -346,7 +357,7 @@ class Turns:
         self._context.answered(measure, ())
         self._ask_at_once(measure, now)
 
-    def _reconsider(self, before: Preset, now: float) -> None:
+    def _reconsider(self, before: Preset, now: float, *, is_renewed: bool = False) -> None:
         """What was asked for changes the measure to come; another preset even one just begun."""
         coming = self._controls.coming
         is_other = coming.number != before.number
@@ -357,8 +368,8 @@ class Turns:
         elif is_other and self._is_answering and self._has_just_begun(now):
             self._switch_late(now)
         elif self.stages.stage == "line":
-            self._settle_late(is_other, now)
-        elif is_other:
+            self._settle_late(is_other or is_renewed, now)
+        elif is_other or is_renewed:
             self._ask_at_once(self.stages.line, now)
 
     def _settle_late(self, is_other: bool, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def validate(folder: Path | None, controls: Path | None) -> Told:
     lines: list[str] = []
     faults: list[str] = []
     try:
-        presets, faults = read_presets(folder)
-        lines += _table(presets)
+        files, faults = read_presets(folder)
+        lines += _table([file.preset for file in files])
     except BridgeError as error:
         faults += str(error).splitlines()
     if controls is not None:
@@ -38,7 +38,7 @@ def validate(folder: Path | None, controls: Path | None) -> Told:
     return Told(tuple(lines), tuple(faults))
 
 
-def _table(presets: tuple[Preset, ...]) -> Iterator[str]:
+def _table(presets: Sequence[Preset]) -> Iterator[str]:
     """Number, name, mode, description."""
     width = max((len(preset.name) for preset in presets), default=0)
     for preset in presets:

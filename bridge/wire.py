@@ -63,6 +63,14 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """Load one more checkpoint, between requests; answered by a Loaded or a Refused."""
+
+    name: str
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What became of a request: a packed measure, or None and the reason why not.
 
@@ -83,7 +91,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Every checkpoint is loaded and has answered, from one draft and from many.
+    """Every checkpoint that can be is loaded and has answered, from one draft and from many.
 
     device: cpu or cuda.
     """
@@ -94,10 +102,32 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """One more checkpoint can play.
+
+    took_s: from being told to being warm, requests between included.
+    """
+
+    name: str
+    sha256: str | None
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A checkpoint cannot be loaded, the others play on; `text` is one line for a person."""
+
+    name: str
+    sha256: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The process cannot serve and ends; `text` is one line for a person."""
 
     text: str
 
 
-Word: TypeAlias = Reply | Ready | Failed
+Wish: TypeAlias = Request | Load
+Word: TypeAlias = Reply | Ready | Loaded | Refused | Failed

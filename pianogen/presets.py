@@ -42,6 +42,11 @@ def find_presets() -> Path:
     return packaged if packaged.is_dir() else here.parent / "presets"
 
 
+def is_preset_file(name: str) -> bool:
+    """Whether a file of a presets folder is one, by its name; what is hidden is an editor's."""
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".") and name != CONTROLS_FILE
+
+
 def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
     """What preset `preset`, a name or a YAML file, says of sampling; raises ConfigError."""
     import yaml
@@ -52,7 +57,7 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        beside = (p for p in path.parent.glob("*.yaml") if p.name != CONTROLS_FILE)
+        beside = (p for p in path.parent.glob("*.yaml") if is_preset_file(p.name))
         known = ", ".join(sorted(p.stem for p in beside)) or "none"
         raise ConfigError(f"there is no preset {path}; there are: {known}") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

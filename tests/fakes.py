@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from pianogen.errors import CheckpointError
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
 
@@ -78,3 +79,12 @@ def load_failing(name: str, *, device: str, sha256: str | None) -> FakeContinuat
 
 def load_nothing(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
     raise FileNotFoundError(f"there is no checkpoint {name}")
+
+
+def load_but(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
+    """Every checkpoint but those called so: `broken` cannot be loaded, `deadly` is the end."""
+    if "deadly" in name:
+        os._exit(7)
+    if "broken" in name or sha256 == "wrong":
+        raise CheckpointError(f"{name}: cannot be read")
+    return SteadyContinuation() if "steady" in name else FakeContinuation()

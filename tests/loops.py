@@ -159,9 +159,9 @@ class ThreadPerformer(Performer):
         self._connection, theirs = Pipe()
 
         def live() -> None:
-            recalls, ready = model_process._load(self._setup)
+            repertoire, (ready,) = model_process.load(self._setup)
             theirs.send(ready)
-            model_process._serve(theirs, recalls)
+            model_process.serve(theirs, repertoire)
             theirs.close()
 
         threading.Thread(target=live, daemon=True).start()

@@ -29,6 +29,7 @@ from bridge.events import (
     NoteOff,
     NoteOn,
     Notice,
+    PresetsRead,
     Quit,
     Send,
     Start,
@@ -137,6 +138,38 @@ def test_what_a_session_forgets_to_end_is_ended_at_the_end() -> None:
     daemon, ports, queue = daemon_of(ScriptedSession(script))
     daemon.run()
     assert left_sounding(ports) == ()
+
+
+class FakeReload:
+    """Brings presets at the second poll."""
+
+    def __init__(self, queue: SimpleQueue[Event]) -> None:
+        self.told: list[str] = []
+        self._queue = queue
+
+    def start(self) -> None:
+        self.told.append("start")
+
+    def poll(self) -> None:
+        self.told.append("poll")
+        if self.told.count("poll") == 2:
+            self._queue.put(PresetsRead(perf_counter(), load_presets()))
+
+    def close(self) -> None:
+        self.told.append("close")
+
+
+def test_presets_that_change_reach_the_session() -> None:
+    def script(event: Event) -> Sequence[Action]:
+        if isinstance(event, PresetsRead):
+            queue.put(Quit(event.time))
+        return ()
+
+    queue: SimpleQueue[Event] = SimpleQueue()
+    session: Any = ScriptedSession(script)
+    reload: Any = FakeReload(queue)
+    Daemon(session, MemoryPorts(), FakePerformer(queue), queue, reload=reload).run()
+    assert reload.told == ["start", "poll", "poll", "close"]
 
 
 def left_sounding(ports: MemoryPorts) -> tuple[tuple[int, int], ...]:

@@ -18,6 +18,7 @@ from bridge.events import (
     NoteOn,
     OutputLost,
     Planned,
+    PresetsRead,
     ProgramChange,
     Quit,
     Send,
@@ -37,6 +38,10 @@ PRESETS = [
     preset(1, rest_beats=0.25, channel=2, octave_shift=-4, latency_ms=120, max_polyphony=2),
     preset(2, listen_measures=1, answer_measures=4, latency_ms=-100, octave_shift=4),
 ]
+OTHERS = [
+    preset(1, rest_beats=0.25, channel=3, mode="duet", max_polyphony=4),
+    preset(3, listen_measures=1, on_interruption="overlap", velocity_scale=0.5),
+]
 POLYPHONY = 6
 
 pitches = st.integers(0, 127)
@@ -50,6 +55,7 @@ happenings = st.one_of(
     st.builds(SongPosition, st.just(0.0), st.integers(0, 64)),
     st.sampled_from([Start(0), Continue(0), Stop(0), Tick(0)]),
     st.sampled_from([ModelLost(0), ModelReady(0), OutputLost(0)]),
+    st.sampled_from([PresetsRead(0, tuple(presets)) for presets in (PRESETS, OTHERS)]),
 )
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -14,19 +14,33 @@ from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter, sleep
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from bridge.candidates import Costs
 from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
-from bridge.model_process import WARM_UPS, Setup, run, warm_up
+from bridge.loads import Loads
+from bridge.model_process import Setup, load, run
 from bridge.performer import Performer
+from bridge.presets import Preset
 from bridge.recall import KEPT_MEASURES, Answered, Recall
-from bridge.wire import Failed, Request, pack_measure, unpack_measure
+from bridge.repertoire import OVERDUE_S, PATIENCE_S, WARM_UPS, Repertoire, warming_up
+from bridge.wire import (
+    Failed,
+    Load,
+    Loaded,
+    Ready,
+    Refused,
+    Reply,
+    Request,
+    pack_measure,
+    unpack_measure,
+)
+from pianogen.errors import CheckpointError
 from pianogen.grid import Measure, Meter, Note
 from pianogen.sampling import Sampling
-from tests.fakes import FakeContinuation
+from tests.fakes import FakeContinuation, load_but
 
 M = Meter()
 E = TypeVar("E")
@@ -208,7 +222,8 @@ def test_it_warms_up_in_its_meter_with_one_draft_and_with_many() -> None:
             return super().answer(sampling, seed)
 
     model, costs, meter = Drawing(), Costs(), Meter(7, 8)
-    warm_up(model, meter, costs, WARM_UPS["cpu"])
+    for _ in warming_up(model, meter, costs, WARM_UPS["cpu"]):
+        pass
     assert set(drawn) == {(meter, 1), (meter, 8)}
     assert model.heard == ()
     assert costs.expected(8) > 0
@@ -310,6 +325,224 @@ def test_a_checkpoint_that_is_not_there_is_told() -> None:
     with performing("load_nothing") as (performer, queue):
         await_event(queue, ModelLost)
         assert performer.failure == "FileNotFoundError: there is no checkpoint default"
+
+
+class SlowContinuation(FakeContinuation):
+    """Says when it is worked with, and by whom."""
+
+    def __init__(self, name: str, done: list[str]) -> None:
+        super().__init__()
+        self.name, self.done = name, done
+
+    def answer(self, sampling: Sampling, seed: int) -> Measure:
+        self.done.append(self.name)
+        return super().answer(sampling, seed)
+
+
+class TestRepertoire:
+    """Checkpoints loaded one after the other, by hand."""
+
+    def repertoire(self, now: Callable[[], float] = perf_counter) -> Repertoire:
+        self.done: list[str] = []
+
+        def make(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
+            load_but(name, device=device, sha256=sha256)
+            return SlowContinuation(name, self.done)
+
+        repertoire = Repertoire(make, "cpu", M, now)
+        repertoire.load("default", None)
+        self.done.clear()
+        return repertoire
+
+    def played(self, repertoire: Repertoire, checkpoint: str = "default") -> Reply:
+        return repertoire.answer(replace(Request.of(ask(1, A)), checkpoint=checkpoint))
+
+    def test_one_more_is_loaded_a_little_at_a_time_and_requests_go_between(self) -> None:
+        repertoire = self.repertoire()
+        repertoire.begin(Load("other", None))
+        said = []
+        while repertoire.is_loading:
+            said.append(repertoire.go_on())
+            assert self.played(repertoire).measure is not None
+        assert [word for word in said if word is not None] == said[-1:]
+        assert isinstance(said[-1], Loaded)
+        between = "".join(name[0] for name in self.done)
+        assert "oo" not in between  # never two measures of warming up in a row
+        assert between.count("o") == 8
+        assert self.played(repertoire, "other").measure is not None
+
+    def test_until_it_is_loaded_it_does_not_answer(self) -> None:
+        repertoire = self.repertoire()
+        repertoire.begin(Load("other", None))
+        assert self.played(repertoire, "other").reason == "other is not loaded"
+
+    def test_one_that_cannot_be_loaded_is_told_and_the_rest_goes_on(self) -> None:
+        repertoire = self.repertoire()
+        repertoire.begin(Load("broken", None))
+        repertoire.begin(Load("other", None))
+        said = []
+        while repertoire.is_loading:
+            said.append(repertoire.go_on())
+        assert said[0] == Refused("broken", None, "broken: cannot be read")
+        assert isinstance(said[-1], Loaded)
+        assert self.played(repertoire).measure is not None
+
+    def test_it_waits_for_the_request_that_is_about_to_come(self) -> None:
+        clock = Clock()
+        repertoire = self.repertoire(clock)
+        repertoire.begin(Load("other", None))
+        assert repertoire.pause_s() == 0
+        for left, pause in ((0.05, 0.05 + OVERDUE_S), (-0.5, 0), (60, 0), (inf, 0)):
+            request = replace(Request.of(ask(1, A)), wanted_by=clock.time + left)
+            repertoire.answer(replace(request, deadline=inf))
+            assert repertoire.pause_s() == pytest.approx(pause)
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        clock = Clock()
+        repertoire = self.repertoire(clock)
+        repertoire.begin(Load("other", None))
+        for _ in range(2):
+            repertoire.go_on()
+            clock.time += PATIENCE_S
+            request = replace(Request.of(ask(1, A)), wanted_by=clock.time + 0.05)
+            repertoire.answer(replace(request, deadline=inf))
+            assert repertoire.pause_s() == 0
+
+
+class TestLoads:
+    """What is asked for, and what comes of it."""
+
+    OTHER = ("other", None)
+
+    def test_what_is_held_or_asked_for_is_not_asked_for_again(self) -> None:
+        loads = Loads([("default", "abc")])
+        assert not loads.ask_for(("default", None))
+        assert not loads.ask_for(("default", "abc"))
+        assert loads.ask_for(self.OTHER)
+        assert not loads.ask_for(self.OTHER)
+        loads.loaded(self.OTHER)
+        assert loads.has(self.OTHER)
+        assert not loads.ask_for(self.OTHER)
+
+    def test_another_sha256_is_another_checkpoint(self) -> None:
+        loads = Loads([("default", None)])
+        assert not loads.has(("default", "abc"))
+        assert loads.ask_for(("default", "abc"))
+        loads.refuse(("default", "abc"))
+        assert not loads.has(("default", "abc"))
+        assert loads.has(("default", None))
+
+    def test_what_is_refused_is_asked_for_again_only_when_its_preset_is_written_anew(self) -> None:
+        loads = Loads([])
+        loads.ask_for(self.OTHER)
+        loads.refuse(self.OTHER)
+        assert not loads.ask_for(self.OTHER)
+        loads.retry("other")
+        assert loads.ask_for(self.OTHER)
+
+    def test_what_was_under_way_is_asked_for_again_after_a_death_but_not_after_two(self) -> None:
+        loads = Loads([])
+        loads.ask_for(self.OTHER)
+        assert loads.lose() == ()
+        assert loads.ask_for(self.OTHER)
+        assert loads.lose() == (self.OTHER,)
+        loads.refuse(self.OTHER)
+        assert not loads.ask_for(self.OTHER)
+
+    def test_a_new_process_begins_with_what_is_needed_of_what_was_held(self) -> None:
+        loads = Loads([("a", None), ("b", "abc"), ("c", None)])
+        assert loads.keep({"b", "c", "d"}) == (("b", "abc"), ("c", None))
+        assert not loads.has(("a", None))
+        loads.refuse(("c", None))  # it cannot be loaded this time
+        assert not loads.has(("c", None))
+
+
+def of(*checkpoints: str, **values: Any) -> list[Preset]:
+    return [
+        Preset(name=name, number=number, checkpoint=name, **values)
+        for number, name in enumerate(checkpoints)
+    ]
+
+
+def await_outcome(performer: Performer, before: int) -> None:
+    """Until something was loaded or refused; a test that waits 30 s for it has failed."""
+    for _ in range(3000):
+        if performer.outcomes != before:
+            return
+        sleep(0.01)
+    pytest.fail("nothing came of it")
+
+
+def test_a_checkpoint_is_loaded_when_a_preset_needs_it() -> None:
+    with performing("load_but") as (performer, queue):
+        await_event(queue, ModelReady)
+        (steady,) = of("steady")
+        assert not performer.can_play(steady)
+        before = performer.outcomes
+        performer.need([steady])
+        performer.ask(ask(1, A))
+        assert await_event(queue, Planned).measure == TestRecall().fresh(A)
+        await_outcome(performer, before)
+        assert performer.can_play(steady)
+        performer.ask(replace(ask(2, A), checkpoint="steady"))
+        assert await_event(queue, Planned).measure not in (None, TestRecall().fresh(A))
+
+
+def test_a_checkpoint_that_cannot_be_loaded_is_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with performing("load_but") as (performer, queue):
+        await_event(queue, ModelReady)
+        for _ in range(3):
+            before = performer.outcomes
+            performer.need(of("default", "broken"))
+            if not caplog.messages:
+                await_outcome(performer, before)
+        assert [line for line in caplog.messages if "cannot be read" in line] == [
+            "broken: cannot be read: presets with this checkpoint stay as they were or are left out"
+        ]
+        assert [performer.can_play(preset) for preset in of("default", "broken")] == [True, False]
+
+
+def test_a_process_started_again_loads_what_is_needed_then() -> None:
+    with performing("load_but") as (performer, queue):
+        await_event(queue, ModelReady)
+        before = performer.outcomes
+        performer.need(of("steady"))
+        await_outcome(performer, before)
+        assert performer.pid is not None
+        os.kill(performer.pid, signal.SIGKILL)
+        await_event(queue, ModelLost)
+        await_event(queue, ModelReady)
+        assert [performer.can_play(preset) for preset in of("steady", "default")] == [True, False]
+        performer.ask(replace(ask(2, A), checkpoint="steady"))
+        assert await_event(queue, Planned).measure is not None
+
+
+def test_a_checkpoint_that_is_the_process_s_end_is_tried_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with performing("load_but") as (performer, queue):
+        await_event(queue, ModelReady)
+        for _ in range(2):
+            performer.need(of("default", "deadly"))
+            await_event(queue, ModelLost)
+            await_event(queue, ModelReady)
+        performer.need(of("default", "deadly"))
+        performer.ask(ask(1, A))
+        assert await_event(queue, Planned).measure is not None
+        assert "the model process ends while it loads deadly" in caplog.text
+
+
+def test_started_again_it_goes_without_what_cannot_be_loaded_any_more() -> None:
+    setup = Setup((("broken", None), ("default", None)), factory="tests.fakes:load_but")
+    with pytest.raises(CheckpointError):
+        load(setup)
+    _, words = load(replace(setup, is_first=False))
+    assert words[0] == Refused("broken", None, "broken: cannot be read")
+    assert isinstance(words[1], Ready)
+    with pytest.raises(CheckpointError):
+        load(replace(setup, checkpoints=(("broken", None),), is_first=False))
 
 
 _ORPHANER = """

@@ -1,0 +1,155 @@
+"""The checkpoints that the model process plays: loaded, warmed up, each with its memory of a take.
+
+One more is loaded a little at a time, in the pauses between requests: what is played goes first.
+In threads the two would wait for each other, and CUDA's graphs could not be captured. Knows no
+pipe and no process.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from math import inf
+from time import perf_counter
+from typing import TypeAlias
+
+from bridge.candidates import Costs
+from bridge.recall import Recall
+from bridge.wire import Load, Loaded, Refused, Reply, Request
+from pianogen.continuation import Continuation
+from pianogen.errors import PianogenError
+from pianogen.grid import Measure, Meter, Note
+from pianogen.sampling import Sampling
+
+Factory: TypeAlias = Callable[..., Continuation]
+Loading: TypeAlias = Generator[None, None, None]  # a little of it each time
+
+WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, before any is asked
+WARM_UP_ROUNDS = 4  # the first of which is not counted
+A_LITTLE_S = 0.1  # what a little of loading takes at most, on a CPU
+OVERDUE_S = 0.05  # a request that has not come so long after it was expected will not come soon
+PATIENCE_S = 1.0  # where one is always near, loading goes on all the same, if slowly
+
+
+class Repertoire:
+    """Loads by `factory(name, device=..., sha256=...)`; meter: that of the measures to come."""
+
+    def __init__(
+        self, factory: Factory, device: str, meter: Meter, now: Callable[[], float] = perf_counter
+    ) -> None:
+        self.device = device
+        self.warm_s = 0.0  # the longest that hearing and answering with one draft took, once warm
+        self._factory = factory
+        self._meter = meter
+        self._now = now
+        self._recalls: dict[str, Recall] = {}
+        self._loading: deque[tuple[Load, float, Loading]] = deque()
+        self._expected = -inf  # when the next request is
+        self._went_on = -inf  # when a little was loaded last
+
+    def load(self, name: str, sha256: str | None) -> None:
+        """Load one and warm it up, at once. Raises whatever the factory does."""
+        for _ in self._load(name, sha256):
+            pass
+
+    def begin(self, load: Load) -> None:
+        """Load one more, by `go_on`."""
+        self._went_on = now = self._now()
+        self._loading.append((load, now, self._load(load.name, load.sha256)))
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there is something to go on with."""
+        return bool(self._loading)
+
+    def pause_s(self) -> float:
+        """How long to wait for a request before going on: until the one expected has gone by."""
+        now = self._now()
+        left = self._expected - now
+        is_near = -OVERDUE_S < left < A_LITTLE_S
+        return left + OVERDUE_S if is_near and now - self._went_on < PATIENCE_S else 0.0
+
+    def go_on(self) -> Loaded | Refused | None:
+        """Load a little more; returns what came of it where that was the last of it."""
+        load, began, loading = self._loading[0]
+        self._went_on = self._now()
+        try:
+            next(loading)
+        except StopIteration:
+            self._loading.popleft()
+            gc.collect()
+            gc.freeze()
+            return Loaded(load.name, load.sha256, self._now() - began)
+        except Exception as error:  # whatever is wrong with it, the others play on
+            self._loading.popleft()
+            return Refused(load.name, load.sha256, one_line(error))
+        return None
+
+    def answer(self, request: Request) -> Reply:
+        """The measure that is asked for, or why there is none."""
+        self._expected = request.wanted_by
+        if self._now() > request.deadline:
+            return Reply(request.plan_id, None, reason="late")
+        recall = self._recalls.get(request.checkpoint)
+        if recall is None:
+            return Reply(request.plan_id, None, reason=f"{request.checkpoint} is not loaded")
+        try:
+            done = recall.answer(request)
+        except Exception as error:  # whatever a model does wrong costs one measure, not the evening
+            return Reply(request.plan_id, None, reason=one_line(error))
+        return Reply(
+            request.plan_id,
+            done.measure,
+            listen_ms=done.listen_s * 1000,
+            answer_ms=done.answer_s * 1000,
+            listened=done.listened,
+            candidates=done.candidates,
+            spare_ms=done.spare_s * 1000,
+            is_tight=done.is_tight,
+        )
+
+    def _load(self, name: str, sha256: str | None) -> Loading:
+        model = self._factory(name, device=self.device, sha256=sha256)
+        yield
+        costs = Costs()
+        warm_s = yield from warming_up(model, self._meter, costs, WARM_UPS[self.device])
+        self.warm_s = max(self.warm_s, warm_s)
+        self._recalls[name] = Recall(model, costs)
+
+
+def warming_up(
+    model: Continuation, meter: Meter, costs: Costs, sizes: Sequence[int]
+) -> Generator[None, None, float]:
+    """Play a little unheard, a measure at a time, so that the first real answer is as fast as
+    the rest.
+
+    What so many drafts take is told to `costs`. Returns the seconds that the last measure took
+    to be heard and answered from one draft.
+    """
+    onsets = range(0, meter.steps, 8)
+    chords = tuple(Note(t, 48 + 4 * j + t // 8, 16, 8) for t in onsets for j in range(4))
+    one_s = 0.0
+    model.reset(meter)
+    for played in range(WARM_UP_ROUNDS):
+        for candidates in sizes:
+            began = perf_counter()
+            model.listen(Measure(meter, chords))
+            heard = perf_counter()
+            model.answer(Sampling(candidates=candidates), played)
+            over = perf_counter()
+            if played:
+                costs.learn(candidates, over - heard)
+            if candidates == 1:
+                one_s = over - began
+            yield
+    model.reset(meter)
+    return one_s
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, for a person: our own errors say it themselves."""
+    text = " ".join(str(error).split())
+    if isinstance(error, PianogenError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
