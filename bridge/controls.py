@@ -57,7 +57,7 @@ class Controls:
         preset = self._by_number.get(number)
         if preset is None:
             return False
-        self.coming = self.preset if preset == self.preset else preset
+        self._bring(preset)
         return True
 
     def step(self, by: int) -> None:
@@ -85,7 +85,14 @@ class Controls:
         self._by_number = {preset.number: preset for preset in presets}
         anew = self._by_number.get(self.coming.number)
         if anew is not None and anew != before:
-            self.coming = anew
+            self._bring(anew)
+
+    def _bring(self, preset: Preset) -> None:
+        """What is equal to one that is here is that one: whether it was read anew tells nothing."""
+        if preset == self.preset:
+            self.coming = self.preset
+        elif preset != self.coming:
+            self.coming = preset
 
     def switch(self) -> Preset | None:
         """The measure line: what comes is in force; returns it where it is another preset."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.control_map import ControlMap
-from bridge.events import ChannelMessage, ControlChange, NoteOff, NoteOn, ProgramChange, Send
+from bridge.ears import Ears
+from bridge.events import ChannelMessage, ControlChange, NoteOn, Send
 from bridge.pedal import SUSTAIN
 from bridge.recording import MACHINE, PERFORMER, Voice
 from bridge.replay import Replay, Step
@@ -35,8 +35,7 @@ class Export:
         settings = replay.head.settings
         self._replay = replay
         self._meter = settings.meter
-        self._channel = settings.channel
-        self._control_map = ControlMap(settings.bindings)
+        self._ears = Ears(settings)
         self._timeline = Timeline(settings.meter, settings.bpm)
         self._placed: list[_Placed] = []
         self._now = 0.0
@@ -56,23 +55,15 @@ class Export:
         write_ticks(path, tracks, sorted(tempi.items()), self._meter)
 
     def _take(self, step: Step) -> None:
-        self._now, event = step.now, step.event
+        self._now = step.now
         self._timeline.see(step.now, step.before, step.after)
-        match event:
-            case NoteOn() | NoteOff() | ControlChange() | ProgramChange() if self._is_music(event):
-                if isinstance(event, NoteOn):
-                    self._timeline.begin(event.time)
-                self._place(PERFORMER, event, event.time)
-            case _:
-                pass
-        for action in step.logged_actions() or ():
-            if isinstance(action, Send):
-                self._place(MACHINE, action.message, action.message.time + step.ahead_s)
-
-    def _is_music(self, message: ChannelMessage) -> bool:
-        """Whether the session hears it as playing: not what moves a control, nor other channels."""
-        is_heard = self._channel in (None, message.channel + 1)
-        return is_heard and not self._control_map.hears(message, self._channel)
+        sent = [a.message for a in step.logged_actions() or () if isinstance(a, Send)]
+        if (played := self._ears.heard(step.event)) is not None:
+            if isinstance(played, NoteOn):
+                self._timeline.begin(played.time)
+            self._place(PERFORMER, played, played.time)
+        for message in self._ears.sent(sent, step.event, step.now):
+            self._place(MACHINE, message, message.time + step.ahead_s)
 
     def _place(self, voice: str, message: ChannelMessage, time: float) -> None:
         run = self._replay.session.run_at(time)

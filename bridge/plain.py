@@ -106,8 +106,13 @@ _READ: dict[Any, Reader] = {
 }
 
 
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The types of a dataclass's fields, those too that its file knows only to check types by."""
+    return get_type_hints(kind, localns={"Preset": Preset})
+
+
 def _dataclass_reader(kind: Any) -> Reader:
-    hints, name = get_type_hints(kind, localns={"Preset": Preset}), kind.__name__
+    hints, name = hints_of(kind), kind.__name__
     readers = [reader(hints[field.name]) for field in fields(kind)]
 
     def read(data: Any) -> Any:

@@ -113,7 +113,7 @@ class Session:
     @property
     def ahead_s(self) -> float:
         """How long before their place notes are sent, by the preset in force, in seconds."""
-        return self._turns.ahead_s
+        return self._turns.stages.latency_s(self._controls.preset)
 
     def status(self, now: float | None = None) -> Status:
         """A snapshot; `now` (by default the newest event's time) is where the measure is told."""

@@ -104,11 +104,6 @@ class Turns:
         return due
 
     @property
-    def ahead_s(self) -> float:
-        """How long before their place notes are sent, by the preset in force, in seconds."""
-        return self.stages.latency_s(self._controls.preset)
-
-    @property
     def _is_answering(self) -> bool:
         return self._turn is not None and self.stages.line > self._turn.first
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 
 from bridge.events import Ask, Event
 from bridge.log_file import SUFFIX
+from bridge.plain import hints_of
 from bridge.presets import Preset
 from bridge.session_log import LogPlace, kept_session
 from bridge.simulation import Simulation
@@ -62,7 +63,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     if hint in _KNOWN:
         return _KNOWN[hint]
     if is_dataclass(hint):
-        hints = get_type_hints(hint, localns={"Preset": Preset})
+        hints = hints_of(hint)
         return st.builds(hint, **{f.name: values_of(hints[f.name]) for f in fields(hint)})  # type: ignore[arg-type]
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from heapq import merge
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -38,7 +40,9 @@ from bridge.events import (
 from bridge.ledger import Ledger
 from bridge.midi_bytes import encode
 from bridge.presets import Preset
+from bridge.replay import Replay
 from bridge.session import Session, Settings
+from bridge.session_log import LogPlace, kept_session
 from bridge.transport import HALF_STEP
 from pianogen.grid import PPQN, Measure, Meter, Note, bin_to_velocity
 
@@ -235,9 +239,13 @@ class Aftermath:
     modes: set[str] = field(default_factory=set)
 
 
-def weather(storm: Storm, *, is_checked: bool = True) -> Aftermath:
-    """The storm, on simulated time; the model of music answers at once."""
-    session, model, after = Session(PRESETS, Settings()), Model(), Aftermath()
+def weather(storm: Storm, *, is_checked: bool = True, session: Session | None = None) -> Aftermath:
+    """The storm, on simulated time; the model of music answers at once.
+
+    session: one of these presets, where it is not to be any.
+    """
+    session = session or Session(PRESETS, Settings())
+    model, after = Model(), Aftermath()
     digest, ledger = hashlib.blake2s(), Ledger()
     pending: deque[Event] = deque([ModelReady(1.0)])
 
@@ -270,6 +278,19 @@ def weather(storm: Storm, *, is_checked: bool = True) -> Aftermath:
     return after
 
 
+def logged(storm: Storm) -> tuple[Aftermath, bool]:
+    """The storm once more, and whether its log, played again, is the same to the byte."""
+    with TemporaryDirectory() as folder:
+        with kept_session(LogPlace(Path(folder), "storm"), PRESETS, Settings()) as session:
+            after = weather(storm, is_checked=False, session=session)
+        (path,) = Path(folder).iterdir()
+        replay = Replay(path)
+        for _ in replay:
+            pass
+        is_whole = replay.ended == "over" and replay.count == after.events
+        return after, is_whole and replay.difference is None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -280,13 +301,14 @@ def main() -> None:
     began = perf_counter()
     first = weather(storm)
     took_s = perf_counter() - began
-    second = weather(storm, is_checked=False)
+    second, is_replayed = logged(storm)
     print(f"{asked.minutes:g} minutes at {asked.a_second} messages a second, seed {asked.seed}")
     print(f"{'events':20} {first.events} in {took_s:.0f} s")
     print(f"{'notes':20} {first.notes} in the modes {', '.join(sorted(first.modes))}")
     print(f"{'half-applied':20} {len(first.wrong)} {first.wrong[:1] or ''}")
     print(f"{'left sounding':20} {first.sounding}")
     print(f"{'again, the same':20} {first.digest == second.digest}")
+    print(f"{'from its log, the same':20} {is_replayed}")
 
 
 if __name__ == "__main__":

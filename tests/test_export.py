@@ -18,6 +18,7 @@ from bridge.control_map import Binding, Source
 from bridge.events import ControlChange, Event, NoteOn, OutputDelay, SongPosition, Start, Stop, Tick
 from bridge.export import Export
 from bridge.replay import Replay
+from bridge.state_out import Light, StateOut
 from bridge.timeline import JUMP_TICKS, LEAST_S, Timeline
 from pianogen.grid import PPQN, Measure, Meter
 from pianogen.midi_file import Score, read_score
@@ -79,6 +80,17 @@ def test_the_pedal_is_written_and_what_moves_controls_is_not(tmp_path: Path) -> 
     out = exported(tmp_path, events, bindings=(low,), channel=1)
     assert voices(out)["performer"] == [(0, 60)]
     assert read_score(out).pedals.tolist() == [[BEAT // 2, 2 * BEAT, 0]]
+
+
+def test_what_is_passed_on_echoed_or_told_to_lights_is_not_the_machines(tmp_path: Path) -> None:
+    lights = StateOut(mode=Light("note", 100), progress=Light("cc", 90))
+    played = play("| c4 e4 - - | - |")
+    back = [NoteOn(BEGIN + 2.01, 0, 84, 82), NoteOn(BEGIN + 2.51, 0, 86, 82)]  # a DAW's loop
+    out = exported(
+        tmp_path, [*clock(16), *played, *back], presets=[preset(thru="on")], state_out=lights
+    )
+    assert [pitch for _, pitch in voices(out)["performer"]] == [60, 64]
+    assert [pitch for _, pitch in voices(out)["pianogen"]] == [84, 86, 88, 89]
 
 
 def faster(tempo_from: float, tempo_to: float, measures: int) -> tuple[list[Event], list[float]]:

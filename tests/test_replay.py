@@ -13,12 +13,22 @@ from hypothesis import strategies as st
 
 from bridge.cli import main
 from bridge.errors import LogError
-from bridge.events import ControlChange, Event, ModelReady, NoteOff, NoteOn, Quit, Send, Wake
+from bridge.events import (
+    ControlChange,
+    Event,
+    ModelReady,
+    NoteOff,
+    NoteOn,
+    PresetsRead,
+    Quit,
+    Send,
+    Wake,
+)
 from bridge.log_file import SUFFIX, LogWriter, read_lines
 from bridge.memory_ports import MemoryPorts
 from bridge.midi_bytes import encode
 from bridge.playback import AFTER_S, BEFORE_S, Playback, play_again
-from bridge.presets import load_presets
+from bridge.presets import Preset, load_presets
 from bridge.replay import Replay
 from bridge.session import Session
 from bridge.session_log import LogPlace, kept_session
@@ -31,6 +41,7 @@ from tests.test_invariants import PRESETS, delays, performances, plans
 
 FAKE = ["--model-factory", "tests.fakes:load"]
 PHRASE = [*play("| c4 e4 g4 - | - |"), *clock(12)]
+ANEW = [*PRESETS, preset(1, thru="on", mode="duet"), preset(3, pedal="played")]
 
 
 def replayed(path: Path) -> Replay:
@@ -55,6 +66,7 @@ def rewritten(path: Path, change: Callable[[list[bytes]], Sequence[bytes]]) -> P
     st.lists(plans, min_size=1, max_size=4),
     delays,
     st.lists(st.tuples(st.floats(0, 20), st.integers(20, 31), st.integers(0, 127)), max_size=8),
+    st.lists(st.tuples(st.floats(0, 20), st.lists(st.sampled_from(ANEW), min_size=1)), max_size=3),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_was_played_the_same_comes_of_it(
@@ -62,11 +74,13 @@ def test_whatever_was_played_the_same_comes_of_it(
     answers: list[Measure],
     delay: float,
     turned: list[tuple[float, int, int]],
+    read: list[tuple[float, list[Preset]]],
 ) -> None:
     controls = [ControlChange(time, 0, control, value) for time, control, value in turned]
+    anew = [PresetsRead(time, tuple(presets)) for time, presets in read]
     with TemporaryDirectory() as folder:
         path = logged(
-            [*events, *controls],
+            [*events, *controls, *anew],
             Path(folder),
             ask=lambda ask: answers[ask.seed % len(answers)],
             presets=PRESETS,
@@ -77,6 +91,14 @@ def test_whatever_was_played_the_same_comes_of_it(
         assert replay.difference is None
         assert replay.ended == "over"
         assert replay.count == len(list(read_lines(path))) - 2
+
+
+def test_presets_read_anew_are_other_objects_and_the_same_presets(tmp_path: Path) -> None:
+    """In the log they are read anew: what is equal must count as the same."""
+    gone, back = PresetsRead(0.0, (PRESETS[1],)), PresetsRead(4.0, (PRESETS[0],))
+    events = [*play("| c4 d4+e4 f4 - |", begin=0.0), gone, back]
+    path = logged(events, tmp_path, presets=PRESETS, delay=3.0, until=60.0)
+    assert replayed(path).difference is None
 
 
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))

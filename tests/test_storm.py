@@ -9,7 +9,7 @@ import pytest
 from bridge.events import NoteOn, ProgramChange
 from bridge.presets import Preset
 from pianogen.grid import bin_to_velocity
-from tests.storm import BINS, MODES, PRESETS, Model, Storm, hash_of, weather
+from tests.storm import BINS, MODES, PRESETS, Model, Storm, hash_of, logged, weather
 
 
 @pytest.mark.parametrize("mode", [None, *MODES])
@@ -29,6 +29,12 @@ def test_the_same_storm_brings_the_same_bytes() -> None:
     storm = Storm(seconds=6.0, seed=2)
     assert weather(storm).digest == weather(storm, is_checked=False).digest
     assert weather(storm).digest != weather(replace(storm, seed=3)).digest
+
+
+def test_a_storm_is_played_again_from_its_log_to_the_byte() -> None:
+    after, is_same = logged(Storm(seconds=5.0, seed=4))
+    assert after.events > 25_000
+    assert is_same
 
 
 def first_note(drawn: Preset, voiced: Preset) -> NoteOn:
