@@ -21,7 +21,7 @@ from bridge.voice import voiced
 from pianogen.grid import PPQN, Measure
 from pianogen.keys import heard_scale
 from pianogen.presets import HEARD
-from pianogen.sampling import SPARSEST, Sampling
+from pianogen.sampling import MOST_USUAL, SPARSEST, Sampling, anchored
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +114,34 @@ class Asking:
             meter=self.settings.meter,
             start=start,
             context=context,
-            sampling=_sampling(preset, turn, context),
+            sampling=self._sampling(preset, turn, measure, context, now),
             seed=seed_of(self.settings.seed, self.answers),
             deadline=self.stages.crossing,
             wanted_by=self.stages.wanted_by(now),
         )
+
+    def _sampling(
+        self, preset: Preset, turn: Turn, measure: int, context: tuple[Measure, ...], now: float
+    ) -> Sampling:
+        """What the preset asks of the model: in the scale heard, where it wants that, and as
+        densely as it says beside what the performer played lately.
+
+        A model that hears two voices plays what both would play on; being one of them, it would
+        become ever busier. Of d notes to each of the performer's its share is d / (1 + d).
+        """
+        sampling, density = preset.sampling, preset.density
+        if preset.scale == HEARD:
+            sampling = replace(sampling, pitch_classes=heard_scale(context))
+        is_duet = turn.because == "duet"
+        if not is_duet and density == 1:
+            return sampling
+        played = self.context.played(measure, self.transport.run_at(now))
+        sampling = anchored(sampling, played)
+        if not is_duet:
+            return sampling
+        share = max(density / (1 + density), SPARSEST)
+        usual = min(sampling.usual_notes * density / share, MOST_USUAL)
+        return replace(sampling, density=share, usual_notes=usual)
 
     def _made_from(
         self, turn: Turn, last: LastAnswer, measure: int, now: float
@@ -131,21 +154,6 @@ class Asking:
             heard += last.measures[: measure - turn.first]
         surplus = max(0, len(heard) - CONTEXT_MEASURES)
         return start + surplus, heard[surplus:]
-
-
-def _sampling(preset: Preset, turn: Turn, context: tuple[Measure, ...]) -> Sampling:
-    """What the preset asks of the model, in the scale that was heard where it wants that.
-
-    A model that hears two voices and plays what both would play on to becomes ever busier when it
-    is one of them. Of its own d notes for each of the performer's it is a share of d / (1 + d).
-    """
-    sampling = preset.sampling
-    if preset.scale == HEARD:
-        sampling = replace(sampling, pitch_classes=heard_scale(context))
-    if turn.because == "duet":
-        share = preset.density / (1 + preset.density)
-        sampling = replace(sampling, density=max(share, SPARSEST))
-    return sampling
 
 
 def seed_of(seed: int, answer: int) -> int:

@@ -13,6 +13,7 @@ from bridge.measure import Hearing
 from pianogen.grid import TICKS_PER_STEP, Measure, Meter, Note
 
 CONTEXT_MEASURES = 16  # the newest, sent with every request
+PLAYED_MEASURES = 4  # of the performer's, by which it is told how densely they play
 
 
 class Context:
@@ -72,6 +73,16 @@ class Context:
         heard = tuple(self._measure(number, run) for number in self._order if number < measure)
         later = sum(number >= measure for number in self._order)
         return self._count - later - len(heard), heard
+
+    def played(self, measure: int, run: float) -> tuple[Measure, ...]:
+        """The newest measures before `measure` in which the performer played: their notes alone."""
+        found: list[Measure] = []
+        for number in reversed(self._order):
+            if number < measure and (notes := self._hearing.notes(number, run)):
+                found.append(Measure(self._meter, notes))
+                if len(found) == PLAYED_MEASURES:
+                    break
+        return tuple(found)
 
     def _measure(self, number: int, run: float) -> Measure:
         """Both voices of a measure; the same value as long as neither changes."""

@@ -491,12 +491,19 @@ def test_taken_over_the_context_is_what_was_played() -> None:
 # What the model is asked with.
 
 
-def test_in_a_duet_half_of_the_notes_of_both_are_as_many_as_the_players() -> None:
+def test_in_a_duet_it_is_asked_for_its_share_of_what_both_would_play() -> None:
     for density, share in ((1.0, 0.5), (3.0, 0.75), (0.25, 0.25)):
-        p = perform(clock(8) + play(ALL_ALONG), presets=[preset(mode="duet", density=density)])
-        assert p.asks[-1][1].sampling.density == share
-    p = perform(clock(8) + play(ONE), presets=[preset(density=3.0)])
-    assert p.asks[-1][1].sampling.density == 3.0
+        p = perform(clock(24) + play(ALL_ALONG), presets=[preset(mode="duet", density=density)])
+        sampling = p.asks[-1][1].sampling
+        assert sampling.density == share
+        assert sampling.density * sampling.usual_notes == pytest.approx(4 * density)
+
+
+def test_a_density_is_a_multiple_of_what_the_performer_played_lately() -> None:
+    p = perform(clock(24) + play("| c4 d4 e4 f4 | c4 d4 - - |"), presets=[preset(density=2.0)])
+    assert {(a.sampling.density, a.sampling.usual_notes) for _, a in p.asks} == {(2.0, 3.0)}
+    p = perform(clock(8) + play(ONE))
+    assert p.asks[-1][1].sampling.usual_notes == 0
 
 
 def test_it_plays_in_the_scale_it_was_told_or_in_the_one_it_heard() -> None:
