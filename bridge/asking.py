@@ -11,6 +11,7 @@ from bridge.events import Ask
 from bridge.measure import Hearing
 from bridge.phrase import Turn
 from bridge.plans import Plan, Plans
+from bridge.presets import Preset
 from bridge.roles import LastAnswer
 from bridge.scheduler import Booked
 from bridge.stages import Stages
@@ -18,6 +19,9 @@ from bridge.status import Settings
 from bridge.transport import Transport
 from bridge.voice import voiced
 from pianogen.grid import PPQN, Measure
+from pianogen.keys import heard_scale
+from pianogen.presets import HEARD
+from pianogen.sampling import SPARSEST, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Asking:
             meter=self.settings.meter,
             start=start,
             context=context,
-            sampling=preset.sampling,
+            sampling=_sampling(preset, turn, context),
             seed=seed_of(self.settings.seed, self.answers),
             deadline=self.stages.crossing,
             wanted_by=self.stages.wanted_by(now),
@@ -127,6 +131,21 @@ class Asking:
             heard += last.measures[: measure - turn.first]
         surplus = max(0, len(heard) - CONTEXT_MEASURES)
         return start + surplus, heard[surplus:]
+
+
+def _sampling(preset: Preset, turn: Turn, context: tuple[Measure, ...]) -> Sampling:
+    """What the preset asks of the model, in the scale that was heard where it wants that.
+
+    A model that hears two voices and plays what both would play on to becomes ever busier when it
+    is one of them. Of its own d notes for each of the performer's it is a share of d / (1 + d).
+    """
+    sampling = preset.sampling
+    if preset.scale == HEARD:
+        sampling = replace(sampling, pitch_classes=heard_scale(context))
+    if turn.because == "duet":
+        share = preset.density / (1 + preset.density)
+        sampling = replace(sampling, density=max(share, SPARSEST))
+    return sampling
 
 
 def seed_of(seed: int, answer: int) -> int:

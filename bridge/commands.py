@@ -8,12 +8,12 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from queue import SimpleQueue
 
-from bridge.control_map import DEFAULT_BINDINGS
-from bridge.controls_file import find_controls, read_controls
+from bridge.controls_file import ControlsFile, find_controls, read_controls
 from bridge.display import Display
 from bridge.errors import BridgeError
 from bridge.events import Event
@@ -124,11 +124,12 @@ def _learn(options: argparse.Namespace) -> int:
 
     path: Path = options.learn
     there = path if path.is_file() else find_controls(options.presets, options.controls)
-    walk = Walk(DEFAULT_BINDINGS if there is None else read_controls(there))
+    begun = ControlsFile() if there is None else read_controls(there)
     wanted = Wanted(options.port, options.input_name, options.output_name)
     ports = system_ports(wanted, options.midi)
     typed = typed_lines(-1 if sys.stdin is None else sys.stdin.fileno())  # -1: it ends at once
-    return learn(ports, walk, path, typed, lambda line: print(line, flush=True))
+    say = partial(print, flush=True)
+    return learn(ports, Walk(begun.bindings), path, typed, say, state_out=begun.state_out)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -253,7 +254,8 @@ def _settings(
     bpm: float = DEFAULT_BPM,
     meter: Meter | None = None,
 ) -> Settings:
-    controls = find_controls(options.presets, options.controls)
+    there = find_controls(options.presets, options.controls)
+    controls = ControlsFile() if there is None else read_controls(there)
     return Settings(
         meter=_meter(options) or meter or Meter(),
         shift_beats=options.shift,
@@ -262,7 +264,8 @@ def _settings(
         channel=options.channel,
         latency_ms=options.latency_ms,
         preset=first.number,
-        bindings=DEFAULT_BINDINGS if controls is None else read_controls(controls),
+        bindings=controls.bindings,
+        state_out=controls.state_out,
     )
 
 

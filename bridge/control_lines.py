@@ -143,14 +143,19 @@ class _Line:
         return way == TOGGLE
 
     def _whole(self, entry: Entry, low: int, high: int) -> int | None:
-        value = _number(entry.value)
-        if isinstance(value, int) and low <= value <= high:
-            return value
-        text = f"{entry.key} must be a whole number from {low} to {high}, is {_given(entry)}"
-        if entry.key == "cc" and value is not None and high < value <= 127:
-            text += f": {_MODE_MESSAGES}"
-        self._say(entry, text)
-        return None
+        return whole_number(entry, low, high, lambda _, what: self._say(entry, what))
+
+
+def whole_number(entry: Entry, low: int, high: int, say: Say) -> int | None:
+    """A whole number in a range; anything else is told to `say`."""
+    value = _number(entry.value)
+    if isinstance(value, int) and low <= value <= high:
+        return value
+    text = f"{entry.key} must be a whole number from {low} to {high}, is {_given(entry)}"
+    if entry.key == "cc" and value is not None and high < value <= 127:
+        text += f": {_MODE_MESSAGES}"
+    say(entry.line, text)
+    return None
 
 
 def _plain(entry: Entry | None) -> object:

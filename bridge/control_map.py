@@ -27,6 +27,9 @@ from bridge.gestures import (
     SetValue,
     StepPreset,
 )
+from pianogen.keys import CHROMATIC, NAMES
+from pianogen.presets import HEARD
+from pianogen.sampling import DENSEST, SPARSEST
 
 Kind: TypeAlias = Literal["cc", "cc14", "note", "program"]
 Curve: TypeAlias = Literal["linear", "log"]
@@ -97,6 +100,11 @@ class Binding:
     is_toggle: bool = False
 
 
+SCALES = (
+    CHROMATIC,
+    HEARD,
+    *(f"{name} {mode}" for mode in ("major", "minor") for name in NAMES),
+)
 VALUES: dict[str, Value | Words] = {
     "mode": Words("mode", ("answer", "continue", "duet", "off")),
     "thru": Words("thru", ("off", "listening", "on")),
@@ -104,9 +112,11 @@ VALUES: dict[str, Value | Words] = {
     "velocity_temperature": Value("velocity_temperature", 0.1, 2.0, "log"),
     "rhythm_temperature": Value("rhythm_temperature", 0.2, 2.0, "log"),
     "duration_temperature": Value("duration_temperature", 0.2, 2.0, "log"),
+    "density": Value("density", SPARSEST, DENSEST, "log"),
     "polyphony": Value("max_polyphony", 1, 16, is_whole=True),
     "low_pitch": Value("low_pitch", 0, 127, is_whole=True),
     "high_pitch": Value("high_pitch", 0, 127, is_whole=True),
+    "scale": Words("scale", SCALES),
     "velocity_scale": Value("velocity_scale", 0.25, 2.0, "log"),
     "velocity_follow": Value("velocity_follow", 0.0, 1.0),
     "answer_measures": Value("answer_measures", 1, 16, is_whole=True),
@@ -151,11 +161,13 @@ def _by_default() -> tuple[Binding, ...]:
         "rhythm_temperature": 25,
         "duration_temperature": 26,
         "polyphony": 27,
+        "density": 28,
         "low_pitch": 29,
         "high_pitch": 30,
         "velocity_scale": 31,
         "velocity_follow": 102,
         "answer_measures": 103,
+        "scale": 104,
         "mutate": 105,
         "repeat": 106,
         "freeze": 107,

@@ -4,8 +4,10 @@
     preset: [{cc: 20}, {program: any}]
     freeze: {note: 36, channel: 10, as: toggle}
     repeat: none
+    state: {mode: {cc: 112, channel: 16}}
 
-A control that is not named keeps what moves it by default.
+A control that is not named keeps what moves it by default; what is not named under `state` is told
+to no light.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from bridge.control_lines import near, read_control
 from bridge.control_map import CONTROLS, DEFAULT_BINDINGS, Binding, is_shared
 from bridge.controls_text import in_words
 from bridge.errors import ControlsError
+from bridge.state_lines import STATE, read_state
+from bridge.state_out import StateOut
 from bridge.yaml_lines import Table, UnreadableError, place, read_table
 from pianogen.presets import CONTROLS_FILE, find_presets
 
@@ -30,17 +34,25 @@ def find_controls(folder: Path | None = None, named: Path | None = None) -> Path
     return named or (beside if beside.is_file() else None)
 
 
-def read_controls(path: Path) -> tuple[Binding, ...]:
-    """The bindings of a map of controls; raises ControlsError with every fault, a line each."""
+@dataclass(frozen=True, slots=True)
+class ControlsFile:
+    """What a map of controls says: what moves which control, and what is told to lights."""
+
+    bindings: tuple[Binding, ...] = DEFAULT_BINDINGS
+    state_out: StateOut = field(default_factory=StateOut)
+
+
+def read_controls(path: Path) -> ControlsFile:
+    """A map of controls; raises ControlsError with every fault, a line each."""
     try:
         table = read_table(path, _FILE)
     except UnreadableError as error:
         raise ControlsError(str(error)) from None
     reader = _Reader(path)
-    bindings = reader.read(table)
+    read = ControlsFile(reader.read(table), reader.state_out)
     if reader.faults:
         raise ControlsError("\n".join(text for _, text in sorted(reader.faults)))
-    return bindings
+    return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class _Reader:
 
     path: Path
     faults: list[tuple[int, str]] = field(default_factory=list)
+    state_out: StateOut = field(default_factory=StateOut)
 
     def read(self, table: Table) -> tuple[Binding, ...]:
         """Every binding, those of the file first; what cannot be used is a fault."""
@@ -64,8 +77,11 @@ class _Reader:
             self._say(again.key, again.line, f"is given twice, first in line {first.line}")
         placed: list[_Placed] = []
         for entry in table.entries:
+            if entry.key == STATE:
+                self.state_out = read_state(entry.value, partial(self._say, STATE))
+                continue
             if entry.key not in CONTROLS:
-                meant = near(entry.key, CONTROLS)
+                meant = near(entry.key, (*CONTROLS, STATE))
                 self._say(entry.key, entry.line, f"there is no such control{meant}")
                 continue
             say = partial(self._say, entry.key)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bridge.control_map import CONTROLS, FINE, Binding, Source, Value, sort_of
+from bridge.state_lines import state_text
+from bridge.state_out import StateOut
 
 ABOUT = {
     "preset": "another preset, by its number",
@@ -21,9 +23,11 @@ ABOUT = {
     "velocity_temperature": "how daring its loudness is",
     "rhythm_temperature": "how daring its rhythm is",
     "duration_temperature": "how daring its lengths are",
+    "density": "how many notes, as a multiple of what it would play",
     "polyphony": "how many notes sound at once",
     "low_pitch": "the lowest key it plays (middle C is 60)",
     "high_pitch": "the highest key it plays",
+    "scale": "all notes, the scale heard, C to B major, C to B minor",
     "velocity_scale": "how loud it plays; 1 is as it was drawn",
     "velocity_follow": "how far its loudness follows yours",
     "answer_measures": "how many measures an answer lasts",
@@ -41,20 +45,22 @@ _HEADER = """\
 #   as: hold or toggle  what lasts: while it is down, or until it goes down again
 #
 # Several in a list: preset: [{cc: 20}, {program: any}]
+#
+# What it does can be told to lights, by controllers or notes of its own output; nothing is, unless
+# it is said: state: {mode: {cc: 112, channel: 16}, preset: {cc: 113}, progress: {note: 0}}
 """
 
 
-def controls_text(bindings: Iterable[Binding]) -> str:
-    """The file that is read as these bindings: every control, with what it does."""
+def controls_text(bindings: Iterable[Binding], state_out: StateOut | None = None) -> str:
+    """The file that is read as this: every control, with what it does, and what lights are told."""
     by_control: dict[str, list[Binding]] = {control: [] for control in CONTROLS}
     for binding in bindings:
         by_control[binding.control].append(binding)
     lines = [f"{control}: {_sources(moved)}" for control, moved in by_control.items()]
     width = max(len(line) for line in lines if len(line) <= _WIDEST)
     about = [ABOUT[control] for control in by_control]
-    return _HEADER + "".join(
-        f"{line:{width}}  # {what}\n" for line, what in zip(lines, about, strict=True)
-    )
+    told = "".join(f"{line:{width}}  # {what}\n" for line, what in zip(lines, about, strict=True))
+    return _HEADER + told + state_text(state_out or StateOut())
 
 
 _WIDEST = 80  # a longer line has its comment further out, alone

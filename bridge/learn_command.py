@@ -20,6 +20,7 @@ from bridge.events import ControlChange, Event, NoteOff, NoteOn, ProgramChange, 
 from bridge.interrupts import signals_as_events
 from bridge.learn import Walk
 from bridge.ports import Ports
+from bridge.state_out import StateOut
 from pianogen.files import write_whole
 
 LOOK_S = 0.05  # how often what moved and what was typed are looked at
@@ -30,10 +31,19 @@ Typed: TypeAlias = "SimpleQueue[str | None]"  # lines; None: there will be no mo
 Say: TypeAlias = Callable[[str], None]
 
 
-def learn(ports: Ports, walk: Walk, path: Path, typed: Typed, say: Say) -> int:
+def learn(
+    ports: Ports,
+    walk: Walk,
+    path: Path,
+    typed: Typed,
+    say: Say,
+    *,
+    state_out: StateOut | None = None,
+) -> int:
     """Walk, and write what came of it to a file; returns the exit code, 1 where it was ended.
 
-    Raises BridgeError where the ports or the file cannot be had.
+    state_out: what is told to lights, which stays. Raises BridgeError where the ports or the file
+    cannot be had.
     """
     if path.is_dir():
         raise BridgeError(f"{path} is a folder: name the file, such as {path / 'controls.yaml'}")
@@ -50,7 +60,7 @@ def learn(ports: Ports, walk: Walk, path: Path, typed: Typed, say: Say) -> int:
     if not walk.learned:
         say("nothing was moved: nothing is written")
         return 0
-    _write(path, walk, say)
+    _write(path, walk, controls_text(walk.bindings, state_out), say)
     return 0
 
 
@@ -134,8 +144,7 @@ def _ask(walk: Walk, say: Say) -> None:
         say(walk.prompt())
 
 
-def _write(path: Path, walk: Walk, say: Say) -> None:
-    text = controls_text(walk.bindings)
+def _write(path: Path, walk: Walk, text: str, say: Say) -> None:
     try:
         write_whole(path, text.encode())
     except OSError as error:

@@ -16,14 +16,17 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from bridge.errors import PresetError
 from bridge.yaml_lines import Entry, Plain, UnreadableError, place, read_table, short, shown
+from pianogen.errors import ConfigError
+from pianogen.keys import ALL_CLASSES, CHROMATIC, parse_scale
 from pianogen.presets import (
     AUTO,
+    HEARD,
     MOST_CANDIDATES,
     UNHURRIED_CANDIDATES,
     find_presets,
     is_preset_file,
 )
-from pianogen.sampling import Sampling
+from pianogen.sampling import DENSEST, SPARSEST, Sampling
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
 Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
@@ -40,6 +43,8 @@ class Preset(BaseModel):
     checkpoint is `default` (the one in the package) or a path to a .safetensors file.
     number is what the preset CC's value or the program change must be to choose it.
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
+    density: how many notes, as a multiple of what it would play; in a duet, of what you play.
+    scale: the only one it plays in, such as `c minor`, or `heard`; `chromatic` for all notes.
     candidates: how many drafts of a measure are drawn at most, the best of which is played;
     `auto` is as many as are done in time.
     mode: `answer` (call and response), `continue` (carries on from a hand-over until released),
@@ -67,6 +72,8 @@ class Preset(BaseModel):
     max_polyphony: int = Field(6, ge=1, le=32)
     low_pitch: int = Field(21, ge=0, le=127)
     high_pitch: int = Field(108, ge=0, le=127)
+    density: float = Field(1.0, ge=SPARSEST, le=DENSEST)
+    scale: str = CHROMATIC
     candidates: int | Literal["auto"] = AUTO
 
     mode: PlayMode = "answer"
@@ -97,6 +104,16 @@ class Preset(BaseModel):
         """YAML reads `on` and `off` as truth values."""
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
+    @field_validator("scale")
+    @classmethod
+    def _scale_there_is(cls, value: str) -> str:
+        try:
+            if value != HEARD:
+                parse_scale(value)
+        except ConfigError as error:
+            raise PydanticCustomError("scale", "{why}", {"why": str(error)}) from None
+        return value
+
     @property
     def unhurried(self) -> Preset:
         """The preset where there is all the time in the world: `auto` is a fixed number."""
@@ -106,7 +123,8 @@ class Preset(BaseModel):
 
     @property
     def sampling(self) -> Sampling:
-        """The part of the preset that the model is asked with; candidates: at most."""
+        """The part of the preset that the model is asked with, as it stands: candidates: at most;
+        in the scale that is heard: all pitch classes."""
         return Sampling(
             temperature=self.temperature,
             velocity_temperature=self.velocity_temperature,
@@ -116,6 +134,8 @@ class Preset(BaseModel):
             max_polyphony=self.max_polyphony,
             low_pitch=self.low_pitch,
             high_pitch=self.high_pitch,
+            density=self.density,
+            pitch_classes=ALL_CLASSES if self.scale == HEARD else parse_scale(self.scale),
             candidates=MOST_CANDIDATES if self.candidates == "auto" else self.candidates,
         )
 
@@ -256,6 +276,8 @@ def _in_words(field: str, detail: ErrorDetails) -> str:
             return f"{field} {detail['msg']}, {given}"
         case "literal_error":
             return f"{field} must be {context['expected'].replace(chr(39), '')}, {given}"
+        case "scale":
+            return f"{detail['msg']}; or '{HEARD}'"
         case "string_too_short":
             return f"{field} must not be empty"
         case kind if kind.startswith("int"):
@@ -286,7 +308,7 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
             yield fields.say(f"there is no checkpoint {shown(found)}", "checkpoint")
 
 
-_WORDS = ("name", "description", "checkpoint", "sha256", "mode", "pedal", "thru")
+_WORDS = ("name", "description", "checkpoint", "sha256", "scale", "mode", "pedal", "thru")
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:

@@ -32,7 +32,7 @@ def validate(folder: Path | None, controls: Path | None) -> Told:
         faults += str(error).splitlines()
     if controls is not None:
         try:
-            lines.append(_line(read_controls(controls), controls))
+            lines.append(_line(read_controls(controls).bindings, controls))
         except BridgeError as error:
             faults += str(error).splitlines()
     return Told(tuple(lines), tuple(faults))

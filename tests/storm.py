@@ -52,7 +52,7 @@ MEASURE_S = 240 / BPM
 PLAYER = 0  # the channel of what is played, which thru passes on
 BINS = (6, 12, 18, 24)  # of the machine's four notes
 RARE = ("mode", "hand_over", "mutate", "repeat", "freeze", "panic", "next_preset")
-FOLLOWING = ("velocity_follow",)  # what it does depends on what was heard
+FOLLOWING = ("velocity_follow", "scale")  # what it does depends on what was heard
 MODES = ("answer", "continue", "duet", "off")
 PRESETS = tuple(
     Preset(
@@ -204,7 +204,11 @@ class Model:
         velocity = round(bin_to_velocity(BINS[index]) * state.velocity_scale)
         if note.velocity != min(max(velocity, 1), 127):
             return False
-        return note.pitch == 24 + (hash_of(state.sampling) >> 6 * index & 63)
+        sampling = state.sampling
+        if state.mode == "duet":
+            share = state.density / (1 + state.density)
+            sampling = replace(sampling, density=max(0.25, share))
+        return note.pitch == 24 + (hash_of(sampling) >> 6 * index & 63)
 
 
 def _turned(preset: Preset, name: str, value: int) -> Preset | None:

@@ -24,10 +24,11 @@ from bridge.control_map import (
     is_shared,
     sort_of,
 )
-from bridge.controls_file import find_controls, read_controls
+from bridge.controls_file import ControlsFile, find_controls, read_controls
 from bridge.controls_text import ABOUT, controls_text
 from bridge.errors import ControlsError
-from bridge.presets import load_presets
+from bridge.presets import fault_of, load_presets
+from bridge.state_out import Light, StateOut
 from pianogen.grid import Meter
 from pianogen.midi_file import TimedNote, Track, write_midi
 
@@ -44,7 +45,7 @@ def read(file: Path, text: str) -> dict[str, list[Binding]]:
     """The bindings a text makes, by control."""
     file.write_text(text)
     found: dict[str, list[Binding]] = {}
-    for binding in read_controls(file):
+    for binding in read_controls(file).bindings:
         found.setdefault(binding.control, []).append(binding)
     return found
 
@@ -89,7 +90,7 @@ def test_several_sources_are_a_list(file: Path) -> None:
 def test_none_lets_go_and_what_is_not_named_keeps_its_default(file: Path) -> None:
     file.write_text("panic: none\nrepeat: []\n")
     rest = {b for b in DEFAULT_BINDINGS if b.control not in ("panic", "repeat")}
-    assert set(read_controls(file)) == rest
+    assert set(read_controls(file).bindings) == rest
 
 
 def test_what_one_lets_go_another_may_have(file: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_pedal_is_taken_where_its_channel_is_named(file: Path) -> None:
 
 
 def test_the_map_that_is_shipped_says_the_defaults(file: Path) -> None:
-    assert set(read_controls(SHIPPED)) == set(DEFAULT_BINDINGS)
+    assert set(read_controls(SHIPPED).bindings) == set(DEFAULT_BINDINGS)
     assert SHIPPED.read_text() == controls_text(DEFAULT_BINDINGS)
     assert set(ABOUT) == set(CONTROLS)
 
@@ -263,6 +264,45 @@ def test_a_map_that_is_not_there_is_told(file: Path) -> None:
         read_controls(file)
 
 
+# What is told to lights.
+
+
+LIGHTS = "state: {mode: {cc: 112, channel: 16}, preset: {note: 36}, progress: none}\n"
+
+
+def test_lights_are_told_what_the_file_says_and_nothing_without_it(file: Path) -> None:
+    file.write_text("panic: none\n")
+    assert read_controls(file).state_out == StateOut()
+    file.write_text(LIGHTS)
+    told = StateOut(mode=Light("cc", 112, 15), preset=Light("note", 36, 0))
+    assert read_controls(file) == ControlsFile(DEFAULT_BINDINGS, told)
+    file.write_text(controls_text(DEFAULT_BINDINGS, told))
+    assert read_controls(file).state_out == told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("state: 3", "must be what is told where"),
+        ("state: {mood: {cc: 1}}", "there is no 'mood' here, did you mean mode?"),
+        ("state: {mode: 112}", "mode must be where it is told"),
+        ("state: {mode: {cc: 120}}", "cc must be a whole number from 0 to 119, is 120"),
+        ("state: {mode: {cc: 64}}", "cc 64 is the sustain pedal"),
+        ("state: {mode: {cc: 1, note: 2}}", "mode needs one of cc or note"),
+        ("state: {mode: {channel: 2}}", "mode needs one of cc or note"),
+        ("state: {mode: {cc: 1, canal: 2}}", "there is no 'canal' here, did you mean channel?"),
+        ("state: {mode: {cc: 1, channel: 17}}", "channel must be a whole number from 1 to 16"),
+        ("state: {mode: {cc: 1}, mode: {cc: 2}}", "mode is given twice, first in line 1"),
+        ("state: {mode: {cc: 1}, preset: {cc: 1}}", "two of them are told in one place"),
+        ("stat: {mode: {cc: 1}}", "there is no such control, did you mean state?"),
+    ],
+)
+def test_what_cannot_be_told_to_lights_is_refused(file: Path, text: str, expected: str) -> None:
+    (line, *_) = faults(file, f"{text}\n")
+    assert expected in line
+    assert line.endswith("(controls.yaml, line 1)")
+
+
 @settings(max_examples=300)
 @given(st.text(st.sampled_from("preset:panic{}[],cc1420 \n#&*!-none"), max_size=60) | st.text())
 def test_no_text_does_worse_than_be_refused(text: str) -> None:
@@ -296,9 +336,11 @@ def some_binding(draw: st.DrawFn, control: str) -> Binding:
     source = Source(kind, number, draw(st.none() | st.integers(0, 15)))
     value = VALUES.get(control)
     if isinstance(value, Value):
-        low, high = draw(st.permutations([value.low, value.high]))
+        low = value.low
         if not value.is_whole:
-            low = draw(st.floats(1e-9, 0.05))  # below every end there is
+            least = value.low if fault_of(value.field, 0.05) else 1e-9
+            low = draw(st.floats(least, least + 0.04))  # below the other end
+        low, high = draw(st.permutations([low, value.high]))
         value = Value(value.field, low, high, value.curve, value.is_whole)
     is_toggle = control in HOLDS and (kind == "program" or draw(st.booleans()))
     return Binding(control, source, value, is_toggle)
@@ -310,7 +352,7 @@ def test_what_is_written_is_read_again(bindings: tuple[Binding, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "controls.yaml"
         path.write_text(controls_text(bindings))
-        assert set(read_controls(path)) == set(bindings)
+        assert set(read_controls(path).bindings) == set(bindings)
 
 
 # Where it is found, and --validate.

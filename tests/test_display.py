@@ -17,6 +17,7 @@ def status(measure: int | None) -> Status:
         measure=measure,
         step=0,
         preset="default",
+        play_mode="answer",
         sounding=(),
         is_model_ready=True,
         notes_heard=0,

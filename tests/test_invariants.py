@@ -39,7 +39,7 @@ PRESETS = [
     preset(2, listen_measures=1, answer_measures=4, latency_ms=-100, octave_shift=4),
 ]
 OTHERS = [
-    preset(1, rest_beats=0.25, channel=3, mode="duet", max_polyphony=4),
+    preset(1, rest_beats=0.25, channel=3, on_interruption="finish", max_polyphony=4),
     preset(3, listen_measures=1, on_interruption="overlap", velocity_scale=0.5),
 ]
 POLYPHONY = 6

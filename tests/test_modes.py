@@ -486,3 +486,25 @@ def test_taken_over_the_context_is_what_was_played() -> None:
     ][-1:]
     mine = [(n.onset * TICKS_PER_STEP / 24, n.pitch) for n in heard.notes if n.onset % 8 == 0]
     assert [pitch for _, pitch in mine if pitch < 60] == [50]
+
+
+# What the model is asked with.
+
+
+def test_in_a_duet_half_of_the_notes_of_both_are_as_many_as_the_players() -> None:
+    for density, share in ((1.0, 0.5), (3.0, 0.75), (0.25, 0.25)):
+        p = perform(clock(8) + play(ALL_ALONG), presets=[preset(mode="duet", density=density)])
+        assert p.asks[-1][1].sampling.density == share
+    p = perform(clock(8) + play(ONE), presets=[preset(density=3.0)])
+    assert p.asks[-1][1].sampling.density == 3.0
+
+
+def test_it_plays_in_the_scale_it_was_told_or_in_the_one_it_heard() -> None:
+    text = "| c4 d4 e4 f4 g4 a4 b4 c5 | g4 e4 c4 - |"
+    for scale, classes in (
+        ("chromatic", tuple(range(12))),
+        ("d minor pentatonic", (0, 2, 5, 7, 9)),
+        ("heard", (0, 2, 4, 5, 7, 9, 11)),
+    ):
+        p = perform(clock(16) + play(text), presets=[preset(scale=scale)])
+        assert p.asks[-1][1].sampling.pitch_classes == classes
