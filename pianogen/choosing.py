@@ -185,17 +185,18 @@ class Phrase:
         for shape in sounding:
             np.add.at(classes, shape.notes[:, 1].astype(int) % 12, 1.0)
         classes[~np.isin(np.arange(12), sampling.pitch_classes)] = 0
-        thicker, oftener = sampling.density ** np.array((1 - ONSETS, ONSETS))
         surprise = -np.log((classes + 0.5) / (classes.sum() + 6))
         leaps = [np.abs(np.diff(s.top)).mean() for s in sounding if s.onsets > 1]
+        notes = float(np.mean([len(s.notes) for s in late])) if late else 0.0
+        fuller = _fuller(sampling, notes)
         return cls(
             shapes,
             surprise,
             float((classes * surprise).sum() / max(classes.sum(), 1.0)),
-            _thicker(_mean([shape.means for shape in sounding[-LATE:]]), thicker),
+            _thicker(_mean([shape.means for shape in sounding[-LATE:]]), fuller),
             _mean([shape.spreads for shape in sounding[-LATE:]]),
-            sampling.density * float(np.mean([len(s.notes) for s in late])) if late else 0.0,
-            oftener * float(np.mean([s.onsets for s in late])) if late else 0.0,
+            fuller * notes,
+            fuller**ONSETS * float(np.mean([s.onsets for s in late])) if late else 0.0,
             float(np.mean(leaps)) if leaps else 0.0,
             tuple(frozenset().union(*(s.pairs[line] for s in shapes)) for line in (0, 1)),
             frozenset(chord for s in shapes for chord in s.chords),
@@ -249,11 +250,18 @@ def _mean(rows: Sequence[Floats | None]) -> Floats | None:
     return np.mean(there, axis=0) if there else None
 
 
-def _thicker(means: Floats | None, factor: float) -> Floats | None:
-    """The same with that many times the notes an onset, never fewer than one."""
-    if means is None or factor == 1:
+def _fuller(sampling: Sampling, notes: float) -> float:
+    """How many times the notes a measure that were heard are asked for."""
+    if sampling.density == 1 or not (sampling.usual_notes and notes):
+        return sampling.density
+    return sampling.density * sampling.usual_notes / notes
+
+
+def _thicker(means: Floats | None, fuller: float) -> Floats | None:
+    """The same with chords as thick as go with that, never less than a note."""
+    if means is None or fuller == 1:
         return means
-    return np.append(means[:-1], max(means[-1] * factor, 1.0))
+    return np.append(means[:-1], max(means[-1] * fuller ** (1 - ONSETS), 1.0))
 
 
 def _classes(chord: frozenset[int]) -> frozenset[int]:

@@ -12,11 +12,11 @@ from pianogen.grid import STEPS_PER_BEAT, Measure, Meter
 from pianogen.hearing import hear_file
 from pianogen.keys import heard_scale
 from pianogen.midi_file import Track, measures_to_notes, write_midi
-from pianogen.sampling import Sampling, limit_polyphony, measure_seed
+from pianogen.sampling import Sampling, anchored, limit_polyphony, measure_seed
 
 PERFORMER, MACHINE = "performer", "pianogen"
 LONGEST_CONTEXT = 64  # measures; what lies further back is forgotten
-SCALE_MEASURES = 16  # that tell the scale
+LATELY = 16  # measures that tell the scale, and how many notes are usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,11 @@ def continuation(
 
     Only the measures at the end that share the last one's meter are listened to.
     """
+    tail = _tail(heard)
     voice.reset(heard[-1].meter)
-    for measure in _tail(heard):
+    for measure in tail:
         voice.listen(measure)
+    sampling = anchored(sampling, tail[-LATELY:])
     answers = [voice.answer(sampling, measure_seed(seed, n)) for n in range(measures)]
     return limit_polyphony(answers, sampling.max_polyphony)
 
@@ -75,7 +77,7 @@ def continue_file(
     """
     heard = hear(source, first)
     if is_in_scale_heard:
-        classes = heard_scale(heard.measures[-SCALE_MEASURES:])
+        classes = heard_scale(heard.measures[-LATELY:])
         sampling = replace(sampling, pitch_classes=classes)
     answer = continuation(voice, heard.measures, measures, sampling, seed)
     played = measures_to_notes(heard.measures, heard.tempo)

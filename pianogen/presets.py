@@ -17,6 +17,7 @@ CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no 
 AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
 UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
 MOST_CANDIDATES = 256
+OTHERWISE = ("candidates", "pitch_classes", "usual_notes")  # settings not told by a number
 HEARD = "heard"  # in the place of a scale's name
 
 
@@ -73,7 +74,7 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
 
 
 def _sampling(content: dict[str, Any], path: Path) -> Sampling:
-    names = [f.name for f in fields(Sampling) if f.name not in ("candidates", "pitch_classes")]
+    names = [f.name for f in fields(Sampling) if f.name not in OTHERWISE]
     wanted = {name: content[name] for name in names if name in content}
     for name, value in wanted.items():
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -13,6 +13,7 @@ from pianogen.grid import PITCHES, Measure, Note
 from pianogen.keys import ALL_CLASSES
 
 SPARSEST, DENSEST = 0.25, 4.0
+MOST_USUAL = 1000  # notes a measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Sampling:
     max_polyphony: notes sounding at once, 1..32; the oldest gives way.
     low_pitch..high_pitch: the range notes are drawn from, both included, 0..127.
     density: how many notes, as a multiple of what the model would play by itself, 0.25..4.
+    usual_notes: what density is a multiple of, in notes a measure, 0..1000; 0 asks what was heard.
     pitch_classes: those notes are drawn from, 0..11 (0 for C), at least one; kept sorted.
     candidates: how many drafts of a measure are drawn, 1..256, of which the best is played.
     """
@@ -38,6 +40,7 @@ class Sampling:
     low_pitch: int = 21
     high_pitch: int = 108
     density: float = 1.0
+    usual_notes: float = 0.0
     pitch_classes: tuple[int, ...] = ALL_CLASSES
     candidates: int = 1
 
@@ -63,6 +66,8 @@ class Sampling:
             )
         if not SPARSEST <= self.density <= DENSEST:
             raise ConfigError(f"density must be {SPARSEST:g} to {DENSEST:g}, is {self.density:g}")
+        if not 0 <= self.usual_notes <= MOST_USUAL:
+            raise ConfigError(f"usual_notes must be 0 to {MOST_USUAL}, is {self.usual_notes:g}")
         classes = tuple(sorted(set(self.pitch_classes)))
         if not classes or not set(classes) <= set(ALL_CLASSES):
             raise ConfigError(
@@ -74,6 +79,16 @@ class Sampling:
 def plain(sampling: Sampling) -> dict[str, Any]:
     """Its settings by name, as JSON has them."""
     return {**asdict(sampling), "pitch_classes": list(sampling.pitch_classes)}
+
+
+def anchored(sampling: Sampling, heard: Sequence[Measure]) -> Sampling:
+    """The same, its density a multiple of these measures' notes, however long it then plays.
+
+    Without, it is one of all that was heard, in which steered measures come to count in time.
+    """
+    counts = [len(measure.notes) for measure in heard if not measure.is_silent]
+    usual = sum(counts) / len(counts) if counts else 0.0
+    return replace(sampling, usual_notes=min(usual, MOST_USUAL))
 
 
 def measure_seed(seed: int, number: int) -> int:

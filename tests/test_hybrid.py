@@ -133,7 +133,8 @@ def test_torch_asks_the_device_nothing_inside_a_measure() -> None:
     engine, now = voice.engine, voice.context.past
     notes = table(random_measures(1)[0], engine.device, MOST_NOTES)
     start = start_of(engine.network, now.past, now.left, 32)
-    wishes, noise = wishes_of(FREE, push_of(2.0, (), 32), engine.device), torch.rand(2, 32, NOISE)
+    noise, push = torch.rand(2, 32, NOISE), push_of(Sampling(density=2), (), 32)
+    wishes = wishes_of(FREE, push, engine.device)
     with torch.inference_mode(), Asked() as asked:
         hear(engine.network, now.past, notes)
         draw(engine.folded, start, wishes, noise)

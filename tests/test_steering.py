@@ -19,7 +19,7 @@ from pianogen.families.sizes import NOISE
 from pianogen.families.steering import Push, push_of
 from pianogen.grid import Measure, Meter, Note
 from pianogen.keys import ALL_CLASSES, parse_scale
-from pianogen.sampling import DENSEST, SPARSEST, Sampling, plain
+from pianogen.sampling import DENSEST, SPARSEST, Sampling, anchored, plain
 from pianogen.weighing import surprise
 from tests.made import C_MAJOR, line
 from tests.music import random_measures, tiny_hybrid, voice_of
@@ -69,6 +69,7 @@ def test_pitch_classes_are_a_set_in_order() -> None:
         ({"density": 0.2}, "density must be 0.25 to 4, is 0.2"),
         ({"density": 5}, "density must be 0.25 to 4, is 5"),
         ({"density": float("nan")}, "density must be 0.25 to 4, is nan"),
+        ({"usual_notes": -1}, "usual_notes must be 0 to 1000, is -1"),
         ({"pitch_classes": ()}, "pitch_classes must be at least one of 0 to 11"),
         ({"pitch_classes": (0, 12)}, "pitch_classes must be at least one of 0 to 11"),
     ],
@@ -147,22 +148,34 @@ def crowd(count: int) -> Measure:
     return Measure(notes=tuple(Note(n % 32, 30 + n // 32, 16, 1) for n in range(count)))
 
 
-def test_the_goal_is_taken_from_what_was_heard() -> None:
-    assert push_of(2.0, [crowd(10)] * 5, 32).goal == 20
-    assert push_of(0.5, [crowd(10), Measure(), Measure()], 32).goal == 5
-    assert push_of(2.0, [Measure()], 24).goal == 2 * steering.USUAL * 24
-    assert push_of(1.0, [crowd(10)], 32) == Push()
+def push(density: float, heard: list[Measure], steps: int = 32, **rest: float) -> Push:
+    return push_of(Sampling(density=density, **rest), heard, steps)  # type: ignore[arg-type]
+
+
+def test_the_goal_is_a_multiple_of_what_was_heard() -> None:
+    assert push(2.0, [crowd(10)] * 5).goal == 20
+    assert push(0.5, [crowd(10), Measure(), Measure()]).goal == 5
+    assert push(2.0, [Measure()], 24).goal == 2 * steering.USUAL * 24
+    assert push(2.0, [crowd(10)], usual_notes=7.0).goal == 14
+    assert push(1.0, [crowd(10)], usual_notes=7.0) == Push()
 
 
 @pytest.mark.parametrize(("density", "own"), [(4.0, 40), (2.0, 20), (0.5, 5), (0.25, 2)])
 def test_a_few_measures_of_its_own_do_not_run_away_with_the_goal(density: float, own: int) -> None:
     heard = [crowd(10)] * 8
-    assert push_of(density, [*heard, *[crowd(own)] * 4], 32).goal == 10 * density
+    assert push(density, [*heard, *[crowd(own)] * 4]).goal == 10 * density
+
+
+def test_an_anchor_is_what_was_heard_at_first_for_good() -> None:
+    asked = anchored(Sampling(density=4), [crowd(10), Measure(), crowd(14)])
+    assert asked == Sampling(density=4, usual_notes=12)
+    assert push_of(asked, [crowd(48)] * 16, 32).goal == 48
+    assert anchored(Sampling(), [Measure()]) == anchored(Sampling(), []) == Sampling()
 
 
 @given(densities, densities, st.lists(st.integers(0, 60).map(crowd), max_size=16))
 def test_more_asked_for_is_never_less_pushed(a: float, b: float, heard: list[Measure]) -> None:
-    less, more = (push_of(density, heard, 32) for density in sorted((a, b)))
+    less, more = (push(density, heard) for density in sorted((a, b)))
     assert less.always <= more.always
     assert less.thicker <= more.thicker
 
@@ -202,6 +215,12 @@ def test_a_draft_as_full_as_asked_is_not_too_full() -> None:
     assert asked["fuller"] == asked["emptier"] == pytest.approx(0)
     assert asked["more onsets"] < usual["more onsets"]
     assert traits(MELODY, Sampling(density=2))["emptier"] > 0.5
+
+
+def test_what_is_asked_for_counts_from_the_anchor() -> None:
+    asked = Sampling(density=2, usual_notes=2)
+    assert traits(MELODY, asked)["fuller"] == traits(MELODY, asked)["emptier"] == pytest.approx(0)
+    assert traits(TWICE, replace(asked, density=1)) == traits(TWICE, Sampling())
 
 
 def test_single_notes_are_the_thinnest_there_is() -> None:

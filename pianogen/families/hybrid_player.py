@@ -110,7 +110,7 @@ class HybridVoice:
     def draw(self, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
         """As `drafts`, as arrays."""
         self.catch_up()
-        push = push_of(sampling.density, self.context.heard, self.context.meter.steps)
+        push = push_of(sampling, self.context.heard, self.context.meter.steps)
         return self.engine.drawn(self.context.past, sampling, push, noise)
 
 

@@ -42,20 +42,25 @@ class Push:
     thicker: float = 0.0
 
 
-def push_of(density: float, heard: Sequence[Measure], steps: int) -> Push:
-    """The push to `density` times the notes that the next measure, of `steps` steps, would have.
-
-    That is taken from the measures heard, which may be its own: where more is asked for, from
-    the emptier ones, where less, from the fuller ones, so that it does not run away with itself.
-    """
-    doublings = log2(density)
+def push_of(sampling: Sampling, heard: Sequence[Measure], steps: int) -> Push:
+    """The push that a density asks for after the measures heard, in a measure of `steps` steps."""
+    doublings = log2(sampling.density)
     if not doublings:
         return Push()
     asked = max(-1.0, min(doublings, 1.0))
-    counts = sorted(len(measure.notes) for measure in heard if measure.notes)
-    usual = _quantile(counts, 0.5 - AWAY * asked) if counts else USUAL * steps
+    usual = sampling.usual_notes or _usual_notes(heard, asked) or USUAL * steps
     always = asked * (MORE if asked > 0 else FEWER)
-    return Push(always, WANTING * abs(asked), density * usual, THICKER * doublings)
+    return Push(always, WANTING * abs(asked), sampling.density * usual, THICKER * doublings)
+
+
+def _usual_notes(heard: Sequence[Measure], asked: float) -> float:
+    """Notes a measure that would be played by itself; 0 where nothing was heard.
+
+    Some of the measures may be steered ones of its own: so where more is asked for it is as the
+    emptier ones, where less, as the fuller ones, not to run away with itself at once.
+    """
+    counts = sorted(len(measure.notes) for measure in heard if measure.notes)
+    return _quantile(counts, 0.5 - AWAY * asked) if counts else 0.0
 
 
 def lean_of(sampling: Sampling, push: Push) -> tuple[float, ...]:
