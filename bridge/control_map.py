@@ -36,6 +36,7 @@ Curve: TypeAlias = Literal["linear", "log"]
 Sort: TypeAlias = Literal["value", "choice", "press", "hold"]
 
 DOWN = 64  # controller values from here on are down (MIDI 1.0, switches)
+AGAIN_S = 0.1  # the same value once more: a button that has no release
 FINE = 32  # how far above the coarse half of a 14-bit pair the fine one lies
 _COARSE, _MOST_14 = 128, 16383
 _ANY_PROGRAM = None
@@ -189,17 +190,19 @@ class _State:
 
     is_down: bool = False
     number: int = -1  # what was sent last
+    time: float = 0.0  # and when
     coarse: int = 0
     fine: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Moved:
-    """A control stands at `share`, 0..1; `number` is what was sent, 0..127."""
+    """A control stands at `share`, 0..1, since `time`; `number` is what was sent, 0..127."""
 
     share: float
     number: int
     is_down: bool
+    time: float
 
 
 class ControlMap:
@@ -225,7 +228,7 @@ class ControlMap:
         for binding, state in self._moved_by(event, channel):
             moved = _move(binding.source, state, event)
             gesture = _gesture(binding, state, moved)
-            state.is_down, state.number = moved.is_down, moved.number
+            state.is_down, state.number, state.time = moved.is_down, moved.number, moved.time
             if gesture is not None:
                 gestures.append(gesture)
         return gestures
@@ -281,28 +284,32 @@ def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
             else:
                 state.fine = event.value
             whole = _COARSE * state.coarse + state.fine
-            return _Moved(whole / _MOST_14, state.coarse, state.coarse >= DOWN)
+            return _Moved(whole / _MOST_14, state.coarse, state.coarse >= DOWN, event.time)
         case ControlChange():
-            return _Moved(event.value / 127, event.value, event.value >= DOWN)
+            return _Moved(event.value / 127, event.value, event.value >= DOWN, event.time)
         case NoteOn():
-            return _Moved(event.velocity / 127, event.velocity, True)
+            return _Moved(event.velocity / 127, event.velocity, True, event.time)
         case NoteOff() | Other():
-            return _Moved(0.0, 0, False)
+            return _Moved(0.0, 0, False, event.time)
         case ProgramChange():
             state.is_down = False  # each program change is a press
-            return _Moved(event.program / 127, event.program, True)
+            return _Moved(event.program / 127, event.program, True, event.time)
+
+
+def _is_again(state: _State, moved: _Moved) -> bool:
+    """Whether a button that has no release goes down once more, and is not only sent twice."""
+    return moved.number == state.number and moved.time - state.time >= AGAIN_S
 
 
 def _gesture(binding: Binding, state: _State, moved: _Moved) -> Gesture | None:
-    is_again = moved.is_down and state.is_down and moved.number == state.number  # it has no release
-    is_pressed = (moved.is_down and not state.is_down) or is_again
+    is_pressed = moved.is_down and (not state.is_down or _is_again(state, moved))
     if binding.control == CHOICE:
         return ChoosePreset(moved.number)
     if (press := PRESSES.get(binding.control)) is not None:
         return press if is_pressed else None
     if (hold := HOLDS.get(binding.control)) is not None:
-        if not binding.is_toggle and not is_again:
-            return hold(moved.is_down) if moved.is_down != state.is_down else None
+        if not binding.is_toggle:
+            return hold(moved.is_down) if is_pressed or moved.is_down != state.is_down else None
         return hold(None) if is_pressed else None
     assert binding.value is not None
     return SetValue(binding.value.field, binding.value.at(moved.share))

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from bridge.control_map import DEFAULT_BINDINGS, VALUES, Value, Words
+from bridge.control_map import AGAIN_S, DEFAULT_BINDINGS, VALUES, Value, Words
 from bridge.events import (
     Ask,
     ControlChange,
@@ -155,6 +155,7 @@ class Model:
     )
     sounded: list[Preset] = field(default_factory=list)  # states that notes came from
     is_down: bool = False  # the button for the next preset
+    stepped_at: float = 0.0  # when it was moved last
 
     def hear(self, event: Event) -> None:
         """The player turns something."""
@@ -172,11 +173,12 @@ class Model:
                 pass
 
     def _step(self, event: ControlChange) -> None:
-        if event.value >= 64 and not self.is_down:
+        is_again = self.is_down and event.time - self.stepped_at >= AGAIN_S
+        if event.value >= 64 and (not self.is_down or is_again):
             numbers = sorted(BY_NUMBER)
             place = numbers.index(self.states[-1][1].number) + 1
             self.states.append((event.time, BY_NUMBER[numbers[place % len(numbers)]]))
-        self.is_down = event.value >= 64
+        self.is_down, self.stepped_at = event.value >= 64, event.time
 
     def wrong_with(self, note: NoteOn, is_repeating: bool) -> str | None:
         """What is wrong with a note; None where it comes wholly from one state there was.

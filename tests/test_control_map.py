@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -64,11 +66,10 @@ def test_a_press_is_once_each_time_it_goes_down() -> None:
     assert gestures(button, *down_and_up) == [Mutate(), Mutate()]
 
 
-def test_a_button_that_only_ever_goes_down_is_pressed_each_time_and_switches_what_lasts() -> None:
-    down = [cc(105, 127)] * 3
-    assert gestures(Binding("mutate", Source("cc", 105)), *down) == [Mutate()] * 3
-    told = gestures(Binding("freeze", Source("cc", 105)), *down)
-    assert told == [Freeze(True), Freeze(None), Freeze(None)]
+def test_a_button_that_only_ever_goes_down_counts_each_time_but_not_for_being_sent_twice() -> None:
+    down = [replace(cc(105, 127), time=time) for time in (1.0, 1.02, 2.0)]
+    assert gestures(Binding("mutate", Source("cc", 105)), *down) == [Mutate()] * 2
+    assert gestures(Binding("freeze", Source("cc", 105)), *down) == [Freeze(True)] * 2
 
 
 def test_a_key_is_a_press_and_its_release_is_none() -> None:
