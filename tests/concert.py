@@ -45,12 +45,13 @@ TAKES = tuple((piece, seed) for piece in (SONG, HYMN) for seed in (0, 1))
 
 @dataclass(frozen=True)
 class Part:
-    """What the player does: in which measure (from, until) of a piece begins at which measure.
+    """What the player does with a piece, in measures.
 
+    phrases: where in the take one begins, and which of the piece's measures it is: from, until.
     measures: how long the clock runs. hand_over: from which measure line to which it is down.
     """
 
-    phrases: tuple[tuple[int, int, int], ...]  # begins at, from, until
+    phrases: tuple[tuple[int, int, int], ...]
     measures: int
     hand_over: tuple[int, int] | None = None
 
