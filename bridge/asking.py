@@ -58,6 +58,8 @@ class Asking:
             ask = self._request(turn, last, self.stages.line, now)
             if self.plans.is_news(self.stages.line, ask):
                 self._send(ask, now)
+            else:
+                self.plans.revoice(self.stages.line, self.controls.coming)
 
     def renew(self, turn: Turn, last: LastAnswer, now: float) -> None:
         """The freeze: ask anew where the plan has grown old and another is done by the line."""
@@ -65,6 +67,8 @@ class Asking:
             return
         line = self.stages.line
         ask = self._request(turn, last, line, now)
+        if not self.plans.is_news(line, ask):
+            self.plans.revoice(line, self.controls.coming)
         is_old = self.plans.freeze(line, ask)
         fits = self.plans.lead.fits(self.stages.crossing - now)
         if is_old and (fits or not self.plans.are_expected(line)):
@@ -84,6 +88,8 @@ class Asking:
         )
         self.plans.asked(measure, ask, self.controls.coming, now, takes_over=True)
         self.send(ask)
+        if not is_to_come:
+            self.answers += 1  # the next measure has another seed
 
     def voiced(self, plan: Plan, measure: int) -> list[Booked]:
         """A plan's notes as they are to be sent; made when it arrives, so that it is at the line
@@ -132,7 +138,7 @@ class Asking:
         sampling, density = preset.sampling, preset.density
         if preset.scale == HEARD:
             sampling = replace(sampling, pitch_classes=heard_scale(context))
-        is_duet = turn.because == "duet"
+        is_duet = turn.mode == "duet"
         if not is_duet and density == 1:
             return sampling
         played = self.context.played(measure, self.transport.run_at(now))
@@ -148,6 +154,8 @@ class Asking:
     ) -> tuple[int, tuple[Measure, ...]]:
         """What a measure is made from: all that was heard; for another answer to the same, that."""
         if turn.because != "mutate" or last.made_from is None:
+            if measure == turn.first:
+                self.context.shorten_silence(measure)
             return self.context.before(measure, self.transport.run_at(now))
         start, heard = last.made_from
         if measure > turn.first:

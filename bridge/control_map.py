@@ -188,6 +188,7 @@ class _State:
     """Where a binding's control stands."""
 
     is_down: bool = False
+    number: int = -1  # what was sent last
     coarse: int = 0
     fine: int = 0
 
@@ -224,7 +225,7 @@ class ControlMap:
         for binding, state in self._moved_by(event, channel):
             moved = _move(binding.source, state, event)
             gesture = _gesture(binding, state, moved)
-            state.is_down = moved.is_down
+            state.is_down, state.number = moved.is_down, moved.number
             if gesture is not None:
                 gestures.append(gesture)
         return gestures
@@ -293,13 +294,14 @@ def _move(source: Source, state: _State, event: ChannelMessage) -> _Moved:
 
 
 def _gesture(binding: Binding, state: _State, moved: _Moved) -> Gesture | None:
-    is_pressed = moved.is_down and not state.is_down
+    is_again = moved.is_down and state.is_down and moved.number == state.number  # it has no release
+    is_pressed = (moved.is_down and not state.is_down) or is_again
     if binding.control == CHOICE:
         return ChoosePreset(moved.number)
     if (press := PRESSES.get(binding.control)) is not None:
         return press if is_pressed else None
     if (hold := HOLDS.get(binding.control)) is not None:
-        if not binding.is_toggle:
+        if not binding.is_toggle and not is_again:
             return hold(moved.is_down) if moved.is_down != state.is_down else None
         return hold(None) if is_pressed else None
     assert binding.value is not None

@@ -23,7 +23,7 @@ ABOUT = {
     "velocity_temperature": "how daring its loudness is",
     "rhythm_temperature": "how daring its rhythm is",
     "duration_temperature": "how daring its lengths are",
-    "density": "how many notes, as a multiple of what it would play",
+    "density": "how many notes, as a multiple of what you played lately",
     "polyphony": "how many notes sound at once",
     "low_pitch": "the lowest key it plays (middle C is 60)",
     "high_pitch": "the highest key it plays",

@@ -60,6 +60,12 @@ class Turn:
         """Whether `measure` is one of its own."""
         return self.first <= measure and (self.end is None or measure < self.end)
 
+    def answering(self, preset: Preset) -> Turn:
+        """The same, as long as another preset has answers; what is no answer stays as it is."""
+        if self.mode != "answer" or self.script or self.phrase is None or self.because == "mutate":
+            return self
+        return replace(self, end=self.first + self.phrase.answer_length(preset))
+
     def ending(self, line: int) -> Turn:
         """The same, over at `line` at the latest."""
         return replace(self, end=line if self.end is None else min(self.end, line))

@@ -74,6 +74,18 @@ class Plans:
         """Whether one for `measure` is ready or under way."""
         return measure in self._ready or measure in self._asked
 
+    def revoice(self, measure: int, preset: Preset) -> None:
+        """The same request is to be voiced by `preset`."""
+        asked = self._asked.get(measure)
+        for plan_id, request in self._open.items():
+            if request.ask is asked and request.preset is not preset:
+                self._open[plan_id] = replace(request, preset=preset)
+        ready = self._ready.get(measure)
+        if ready is not None and asked is not None and ready.plan_id == asked.plan_id:
+            self._ready[measure] = (
+                ready if ready.preset is preset else replace(ready, preset=preset)
+            )
+
     def freeze(self, measure: int, ask: Ask) -> bool:
         """The freeze before `measure`, where `ask` holds all that is known: older is stale.
 

@@ -43,7 +43,7 @@ class Preset(BaseModel):
     checkpoint is `default` (the one in the package) or a path to a .safetensors file.
     number is what the preset CC's value or the program change must be to choose it.
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
-    density: how many notes, as a multiple of what it would play; in a duet, of what you play.
+    density: how many notes, as a multiple of what the performer played lately.
     scale: the only one it plays in, such as `c minor`, or `heard`; `chromatic` for all notes.
     candidates: how many drafts of a measure are drawn at most, the best of which is played;
     `auto` is as many as are done in time.

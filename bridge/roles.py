@@ -20,7 +20,7 @@ from typing import Literal
 from bridge.phrase import Phrase, Turn, has_rested
 from bridge.plans import Plan
 from bridge.presets import Preset
-from pianogen.grid import Measure, Meter
+from pianogen.grid import PPQN, Measure, Meter
 
 LOOP_MEASURES = 4  # of what has no end, the newest are what is repeated
 ALONE_MEASURES = 16  # of a duet, before it is over, where the preset does not say
@@ -66,35 +66,33 @@ class LastAnswer:
 class Roles:
     """What the player has asked for by controls, and what follows from it at a line.
 
-    is_held: the hand-over is down. is_called: the machine is asked to begin. is_frozen: the last
-    answer is asked for, round and round. once: so is it, once more.
+    is_held: the hand-over is down; is_spent: it was, when the player took over, and counts again
+    when it goes down anew. is_called: the machine is asked to begin. is_frozen: the last answer is
+    asked for, round and round. once: so is it, once more.
     """
 
     def __init__(self, meter: Meter) -> None:
         self.last = LastAnswer()
-        self.is_held = self.is_called = self.is_frozen = False
+        self.is_held = self.is_spent = self.is_called = self.is_frozen = False
         self.once: Literal["mutate", "repeat"] | None = None
         self._meter = meter
 
-    @property
-    def is_pending(self) -> bool:
+    def is_pending(self, preset: Preset) -> bool:
         """Whether something was asked for that the next line may bring."""
-        return self.is_called or self.is_frozen or self.once is not None
+        return self.is_called or self._is_asked_for_more or self._is_to_continue(preset)
 
     def ask_again(self, how: Literal["mutate", "repeat"], preset: Preset) -> None:
         """Once more, where there is something to repeat and the machine may play."""
         if self.last.plans and preset.mode != "off":
             self.once = how
 
-    def hand_over(self, is_on: bool | None, preset: Preset, turn: Turn | None) -> None:
-        """The hand-over goes down or comes up; None for the other of what is so in `turn`."""
+    def hand_over(self, is_on: bool | None, preset: Preset) -> None:
+        """The hand-over goes down or comes up; None for the other, where it lasts, or once more."""
         if is_on is None:
-            is_playing = turn is not None and turn.because == "hand-over"
-            is_on = not (self.is_held and (self.is_called or is_playing))
-        self.is_held = is_on
-        self.is_called = preset.mode != "off" and (
-            is_on or (self.is_called and preset.mode != "continue")
-        )
+            is_on = preset.mode != "continue" or not self._is_to_continue(preset)
+        self.is_held, self.is_spent = is_on, False
+        if is_on or preset.mode in ("continue", "off"):
+            self.is_called = is_on and preset.mode != "off"
 
     def goes_on(self, turn: Turn, preset: Preset, rest: Rest) -> bool:
         """Whether a turn that is not at its end stays the machine's."""
@@ -133,7 +131,7 @@ class Roles:
         match preset.mode:
             case "answer":
                 return self._answer(line, preset, phrase, rest)
-            case "continue" if self.is_called:
+            case "continue" if self._is_to_continue(preset):
                 return Turn(line, None, "hand-over", "continue", phrase)
             case "duet" if self._may_duet(line, preset, phrase, rest, before):
                 return Turn(line, None, "duet", "duet", phrase)
@@ -149,18 +147,19 @@ class Roles:
 
     def interrupted(self) -> None:
         """The player plays: the machine waits to be asked again."""
-        self.is_called = False
+        self.is_called, self.is_spent = False, self.is_held
 
-    def halted(self, turn: Turn | None) -> None:
-        """The run is interrupted: what is held down counts again when it goes on, no more."""
-        was_continuing = turn is not None and turn.is_held
-        self.is_called = self.is_held and (self.is_called or was_continuing)
-        self.once = None
+    def silenced(self) -> None:
+        """What was asked for once is forgotten; what is held down is asked for still."""
+        self.is_called, self.once = False, None
 
     def forget(self) -> None:
         """Nothing is asked for any more; the last answer stays."""
-        self.is_held = self.is_called = self.is_frozen = False
+        self.is_held = self.is_spent = self.is_called = self.is_frozen = False
         self.once = None
+
+    def _is_to_continue(self, preset: Preset) -> bool:
+        return preset.mode == "continue" and self.is_held and not self.is_spent
 
     @property
     def _is_asked_for_more(self) -> bool:
@@ -191,4 +190,4 @@ class Roles:
     def _is_alone(self, preset: Preset, rest: Rest) -> bool:
         """Whether the performer has left a duet."""
         most = preset.answer_measures or ALONE_MEASURES
-        return rest.at - rest.since >= most * self._meter.ticks
+        return rest.at - rest.since + PPQN / 16 >= most * self._meter.ticks  # known at the freeze

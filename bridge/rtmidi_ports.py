@@ -184,9 +184,13 @@ class _Port:
 
         A driver's thread may be inside the callback still. JACK cancels that thread when the
         port goes, and cancelled while it waits for the interpreter's lock it would never give
-        that back: so hush, wait `_SETTLE_S`, and only then close.
+        that back: so hush, wait `_SETTLE_S`, and only then close. And rtmidi takes the callback
+        away under the thread that is about to call it: so the clocks, which come all the time, are
+        ignored first, and the last of them let through.
         """
         if self.is_open and self._callback is not None:
+            self.device.ignore_types(sysex=True, timing=True, active_sense=True)
+            sleep(_SETTLE_S)
             self.device.cancel_callback()
         self.is_open = False
 

@@ -242,6 +242,7 @@ class Session:
     def _halt(self) -> None:
         self._turns.halt(self._now)
         self._hearing.halt(self._transport.left_at)
+        self._out.send(self._lights.rest(self._now), "lights")
 
     def _begin_take(self, since: float) -> None:
         """The run moves on from here; keys struck at or after `since` are its first notes."""

@@ -188,7 +188,8 @@ def make_room(folder: Path, most_bytes: int) -> None:
 
 def _new_file(place: LogPlace, now: datetime) -> LogWriter:
     """A file of its own, though two may begin in the same second."""
-    name = f"{now:%Y-%m-%d_%H-%M-%S}_{quote(place.name, safe='')}"
+    port = quote(place.name, safe="", errors="replace")
+    name = f"{now:%Y-%m-%d_%H-%M-%S}_{port}"
     for number in range(1, 100):
         with suppress(FileExistsError):
             again = f"_{number}" if number > 1 else ""

@@ -86,6 +86,10 @@ class Lights:
         self.aim(line * self._meter.ticks + here + 2 * CLOSE_ENOUGH)
         return self._tell("progress", int(here * 128 // self._meter.ticks), due)
 
+    def rest(self, now: float) -> list[ChannelMessage]:
+        """The run stands: no measure is under way."""
+        return self._tell("progress", 0, now)
+
     def darken(self, now: float) -> list[ChannelMessage]:
         """The end: mode and place are nothing any more, and no note is left on."""
         ended = [w for w, light in self._lights.items() if w != "preset" or light.kind == "note"]

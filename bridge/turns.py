@@ -74,6 +74,7 @@ class Turns:
         self._roles = Roles(settings.meter)
         self._phrase: Phrase | None = None
         self._turn: Turn | None = None
+        self._booked_s = 0.0  # how early the newest measure was booked
         self._has_told_of_model = False
 
     # What is so.
@@ -91,8 +92,9 @@ class Turns:
     def has_work(self) -> bool:
         """Whether there is something to do at the next measure line."""
         is_heard = self._phrase is not None and self._may_answer
-        is_waiting = self._turn is None and not is_heard and not self._roles.is_pending
-        return not is_waiting or self._controls.is_changing
+        is_waiting = self._turn is None and not is_heard
+        is_asked = self._roles.is_pending(self._controls.coming)
+        return not is_waiting or is_asked or self._controls.is_changing
 
     def due(self) -> list[Due]:
         """What comes next, while the run moves: the line first, so that its notes are booked."""
@@ -151,13 +153,19 @@ class Turns:
         rest = Rest(self._hearing.quiet_since(run), self.stages.frozen)
         if turn is not None and turn.has(line) and self._roles.goes_on(turn, preset, rest):
             return turn
-        phrase = self._phrase
+        phrase = self._phrase_for(preset)
         if phrase is None and turn is not None and turn.first == line:
             phrase = turn.phrase  # settled otherwise a moment ago
-        anew = self._roles.beginning(line, preset, phrase, rest, turn)
-        if anew is not None:
-            self._context.shorten_silence(line)
-        return anew
+        return self._roles.beginning(line, preset, phrase, rest, turn)
+
+    def _phrase_for(self, preset: Preset) -> Phrase | None:
+        """The phrase as a preset has it: for another mode it begins anew, if it still goes on."""
+        phrase = self._phrase
+        if phrase is None or preset.mode == self._controls.preset.mode:
+            return phrase
+        run = self.stages.frozen
+        is_over = run - self._hearing.quiet_since(run) > self._ticks
+        return None if is_over else Phrase(phrase.last, phrase.last)
 
     def _settle_turn(self) -> Turn | None:
         """Who plays from the next line on; the machine's turn, if it is."""
@@ -166,6 +174,8 @@ class Turns:
         if turn is not None and turn is not before and not self._may_begin(turn):
             turn = None
         if turn is before:
+            if turn is not None and turn.first == line:
+                turn = self._turn = turn.answering(self._controls.coming)
             return turn
         if turn is not None:
             if before is not None:
@@ -174,6 +184,8 @@ class Turns:
             self._roles.begin(turn)
         elif before is not None:
             self._turn = before.ending(line)
+            if before.mode == "duet":
+                self._phrase = None  # it was left
         return turn
 
     def _may_begin(self, turn: Turn) -> bool:
@@ -181,8 +193,7 @@ class Turns:
             return True
         self._tell_of_model("the model is not ready: only listening")
         self._phrase = None
-        self._roles.once = None
-        self._roles.is_called &= self._roles.is_held
+        self._roles.silenced()
         return False
 
     def _cross_line(self, now: float) -> None:
@@ -214,6 +225,7 @@ class Turns:
 
     def _book(self, plan: Plan, measure: int) -> None:
         self._context.answered(measure, plan.measure.notes)
+        self._booked_s = self.stages.latency_s(plan.preset)
         self.scheduler.max_polyphony = plan.preset.max_polyphony
         self.scheduler.book(self._asking.voiced(plan, measure))
 
@@ -229,7 +241,7 @@ class Turns:
         plan, turn = self.plans.take(measure), self._turn
         if plan is None or turn is None or turn.script or not turn.has(measure):
             return
-        sent_until = now + max(0.0, self.stages.latency_s(plan.preset))
+        sent_until = now + max(0.0, self._booked_s, self.stages.latency_s(plan.preset))
         first = step_of(self._transport.run_at(sent_until)) + 1 - measure * self._meter.steps
         begins = measure * self._ticks + first * TICKS_PER_STEP
         self.scheduler.drop_from(begins)
@@ -316,6 +328,7 @@ class Turns:
                 self._roles.is_frozen = not is_frozen if gesture.is_on is None else gesture.is_on
             case Panic():
                 self.panic(now)
+                self._roles.forget()
                 self._phrase = None
                 self._out.send(self.scheduler.panic(now, self._controls.preset.channel - 1))
             case _:
@@ -335,7 +348,7 @@ class Turns:
 
     def _hand_over(self, is_on: bool | None, now: float) -> None:
         was_held, turn = self._roles.is_held, self._turn
-        self._roles.hand_over(is_on, self._controls.coming, turn)
+        self._roles.hand_over(is_on, self._controls.coming)
         is_yielding = self._controls.preset.on_interruption == "yield"
         is_released = was_held and not self._roles.is_held and is_yielding
         if turn is None and self._roles.is_called and self._has_just_begun(now):
@@ -350,9 +363,10 @@ class Turns:
         turn = self._roles.beginning(measure, self._controls.coming, self._phrase, rest)
         if turn is None or turn.script or not self._may_begin(turn):
             return
-        self._context.shorten_silence(measure)
+        self.switch_preset()
         self._turn, self._phrase = turn, None
         self._roles.begin(turn)
+        self._booked_s = self.stages.latency_s(self._controls.preset)
         self._keep(turn, measure, None)
         self._context.answered(measure, ())
         self._ask_at_once(measure, now)
@@ -361,8 +375,6 @@ class Turns:
         """What was asked for changes the measure to come; another preset even one just begun."""
         coming = self._controls.coming
         is_other = coming.number != before.number
-        if coming.mode != before.mode and self._phrase is not None:
-            self._phrase = Phrase(self._phrase.last, self._phrase.last)  # the new mode's begins
         if not self._transport.is_running:
             self.switch_preset()
         elif is_other and self._is_answering and self._has_just_begun(now):
@@ -386,6 +398,8 @@ class Turns:
             self.fall_silent(now)
         elif turn is not None and turn.mode == coming.mode and not turn.script:
             self.switch_preset()
+            if turn.first == self.stages.line - 1:
+                self._turn = turn.answering(coming)
             self._ask_at_once(self.stages.line - 1, now)
 
     def _has_just_begun(self, now: float) -> bool:
@@ -400,6 +414,8 @@ class Turns:
 
     def switch_preset(self) -> None:
         """Put what comes in force."""
+        if self._transport.is_running:
+            self._phrase = self._phrase_for(self._controls.coming)
         if (preset := self._controls.switch()) is not None:
             self._out.note("info", f"preset {preset.name!r}")
 
@@ -431,17 +447,18 @@ class Turns:
 
     def fall_silent(self, now: float) -> None:
         """Release what sounds, drop what is booked, and end the turn."""
+        run = self._transport.run_at(now + self.stages.latency_s(self._controls.preset))
+        self._context.cut(run)
         if self._turn is not None:
-            run = self._transport.run_at(now + self.stages.latency_s(self._controls.preset))
             self._end_turn(run)
-            self._context.cut(run)
             self.plans.drop()
         self._out.send(self.scheduler.release(now))
 
     def panic(self, now: float) -> None:
-        """Silence: what sounds is released, what was asked for forgotten; the phrase stays."""
+        """Silence: what sounds is released, what was asked for once is forgotten; the phrase stays,
+        and what is held down. DAWs send it by themselves, when they stop and when they begin."""
         self.fall_silent(now)
-        self._roles.forget()
+        self._roles.silenced()
         if self._controls.coming.mode != "answer":
             self._phrase = None
 
@@ -454,7 +471,7 @@ class Turns:
         early_s = max(0.0, self.stages.latency_s(self._controls.preset))
         self._context.cut(self._transport.left_at + early_s / self._transport.period)
         self.plans.drop()
-        self._roles.halted(self._turn)
+        self._roles.silenced()
         self._turn = self._phrase = None
         self.switch_preset()
 

@@ -60,8 +60,15 @@ def gestures(
 
 def test_a_press_is_once_each_time_it_goes_down() -> None:
     button = Binding("mutate", Source("cc", 105))
-    down_and_up = [cc(105, value) for value in (127, 127, 100, 64, 63, 0, 64, 0)]
+    down_and_up = [cc(105, value) for value in (127, 100, 64, 63, 0, 64, 0)]
     assert gestures(button, *down_and_up) == [Mutate(), Mutate()]
+
+
+def test_a_button_that_only_ever_goes_down_is_pressed_each_time_and_switches_what_lasts() -> None:
+    down = [cc(105, 127)] * 3
+    assert gestures(Binding("mutate", Source("cc", 105)), *down) == [Mutate()] * 3
+    told = gestures(Binding("freeze", Source("cc", 105)), *down)
+    assert told == [Freeze(True), Freeze(None), Freeze(None)]
 
 
 def test_a_key_is_a_press_and_its_release_is_none() -> None:

@@ -52,8 +52,9 @@ def answers_on_the_line_and_ends_in_silence(stage: Stage) -> None:
     stage.play()
     stage.wait_for_answer(3)
     daemon.process.send_signal(signal.SIGTERM)
-    if daemon.process.wait(20) != 0 or "Traceback" in daemon.text:
-        pytest.fail(f"the daemon ended badly, whatever JACK did: {daemon.text}")
+    code = daemon.process.wait(20)
+    if code != 0 or "Traceback" in daemon.text:
+        pytest.fail(f"the daemon ended badly ({code}), whatever JACK did: {daemon.text}")
     wait_for("silence", lambda: client.left_sounding() == (), 5, stage.report)
     assert client.first_answer_tick is not None
     into_measure = client.first_answer_tick % MEASURE_TICKS

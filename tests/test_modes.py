@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from bridge.events import Ask, ControlChange, Event, ModelLost, NoteOff, NoteOn, ProgramChange, Stop
+from bridge.events import (
+    Ask,
+    ControlChange,
+    Event,
+    ModelLost,
+    ModelReady,
+    NoteOff,
+    NoteOn,
+    OutputLost,
+    ProgramChange,
+    Stop,
+)
 from pianogen.grid import TICKS_PER_STEP, Measure
 from tests import stage
 from tests.stage import BEGIN, Performance, measure, play, preset, seconds
@@ -361,6 +372,46 @@ def test_what_is_held_down_counts_again_when_the_transport_does_and_a_tap_does_n
         assert p.notes() == expected
 
 
+def test_what_is_held_down_outlives_what_daws_send_when_they_stop_and_begin() -> None:
+    flood = [ControlChange(at(8.5), channel, 123, 0) for channel in range(16)]
+    events = clock(8) + play(ONE) + [turn(HAND_OVER, 127, 3)] + flood + clock(8, begin=at(10))
+    p = perform(events, presets=[preset(mode="continue")])
+    assert p.notes() == answers(4, 14)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [ModelLost(at(5.5)), ModelReady(at(9))],
+        [OutputLost(at(5.5))],
+        [turn(REPEAT, 127, 5.5)],
+        [turn(FREEZE, 127, 5), turn(FREEZE, 0, 9)],
+        [turn(MODE, ANSWER, 5), turn(MODE, CONTINUE, 9)],
+    ],
+)
+def test_while_the_hand_over_is_down_it_goes_on_after_whatever_came_between(
+    between: list[Event],
+) -> None:
+    events = clock(28) + play(ONE) + [turn(HAND_OVER, 127, 3)] + between
+    p = perform(events, presets=[preset(mode="continue")])
+    assert [beat for beat, _ in p.notes() if beat >= 16] == [*range(16, 28)]
+
+
+def test_what_was_played_long_ago_is_not_answered_when_the_mode_allows_it() -> None:
+    for mode in (OFF, CONTINUE):
+        change = [turn(MODE, mode, 0), turn(MODE, ANSWER, 38)]
+        assert perform(clock(48) + play(ONE) + change).notes() == []
+    left = [preset(0, mode="duet", answer_measures=1), preset(1)]
+    p = perform(clock(48) + play(ONE) + [ProgramChange(at(38), 0, 1)], presets=left)
+    assert p.notes() == answers(4)
+
+
+def test_a_mode_only_passed_over_leaves_the_phrase_as_long_as_it_is() -> None:
+    passed = [turn(MODE, CONTINUE, 10.6), turn(MODE, ANSWER, 10.7)]
+    p = perform(clock(28) + play("| c4 d4 e4 f4 " * 2 + "| c4 d4 - - |") + passed)
+    assert p.notes() == answers(12, 16, 20)
+
+
 # Values and presets.
 
 
@@ -442,6 +493,28 @@ def test_taken_over_no_place_sounds_twice_whatever_the_latency(latency_ms: int, 
     heard = [round(beat + latency_ms / 500, 3) for beat, _ in p.notes()]
     assert heard == [*range(4, 4 + len(heard))]
     assert len(heard) >= 11
+
+
+@pytest.mark.parametrize("beat", [3.0, 3.98, 4.02])
+def test_the_answer_is_as_long_as_the_preset_says_that_plays_it(beat: float) -> None:
+    presets = [preset(0, answer_measures=1), preset(1, answer_measures=3)]
+    p = perform(clock(24) + play(ONE) + [ProgramChange(at(beat), 0, 1)], presets=presets)
+    assert p.notes() == answers(4, 8, 12)
+
+
+def test_asked_to_play_after_the_line_it_plays_the_preset_that_is_then_in_force() -> None:
+    presets = [preset(0, mode="continue", on_interruption="overlap"), preset(1, mode="continue")]
+    chosen = [ProgramChange(at(8.01), 0, 1), turn(HAND_OVER, 127, 8.02), *strike(9.5)]
+    p = perform(clock(16) + play(ONE) + chosen, presets=presets)
+    assert p.notes() == [(9, 86)]
+
+
+def test_how_loud_it_plays_changes_with_the_same_line_as_how_it_is_drawn() -> None:
+    softer = [turn(31, 0, 5)]
+    p = perform(clock(12) + play(ALL_ALONG) + softer, presets=[preset(mode="duet")])
+    loud = [m.velocity for m in p.messages if isinstance(m, NoteOn)]
+    assert len(set(loud[:4])) == len(set(loud[4:])) == 1
+    assert loud[4] < loud[3]
 
 
 @pytest.mark.parametrize("beat", [7.97, 8.0, 8.05])

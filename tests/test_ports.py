@@ -128,6 +128,7 @@ class FakeDriver:
         self.direction = direction
         self.opened: str | None = None
         self.callback: Any = None
+        self.ignores_clocks = True
         self.sent: list[bytes] = []
 
     def get_ports(self) -> list[str]:
@@ -145,12 +146,16 @@ class FakeDriver:
         self.opened = self.get_ports()[index]
 
     def ignore_types(self, *, sysex: bool, timing: bool, active_sense: bool) -> None:
-        assert not timing
+        assert sysex
+        assert active_sense
+        self.ignores_clocks = timing
 
     def set_callback(self, callback: Any) -> None:
+        assert not self.ignores_clocks
         self.callback = callback
 
     def cancel_callback(self) -> None:
+        assert self.ignores_clocks  # else one may be on its way to what is taken away here
         self.callback = None
 
     def send_message(self, data: bytes) -> None:
