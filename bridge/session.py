@@ -143,8 +143,8 @@ class Session:
             plans_late=turns.plans.tally.late,
             plan_lead_ms=1000 * turns.stages.lead_s,
             candidates=turns.plans.candidates,
-            measures_answered=turns.measures_answered,
-            measures_missed=turns.measures_missed,
+            measures_answered=turns.playing.answered,
+            measures_missed=turns.playing.missed,
             measures_stale=turns.plans.tally.stale,
             ticks_lost=transport.lost_ticks,
         )

@@ -28,17 +28,17 @@ from bridge.gestures import (
     SetValue,
     StepPreset,
 )
-from bridge.measure import Hearing, step_of
+from bridge.measure import Hearing
 from bridge.outbox import Outbox
 from bridge.phrase import Phrase, Turn
-from bridge.plans import Plan, Plans
+from bridge.plans import Plans
+from bridge.playing import Playing
 from bridge.presets import Preset
-from bridge.roles import LastAnswer, Rest, Roles
+from bridge.roles import Rest, Roles
 from bridge.scheduler import Scheduler
 from bridge.stages import Stages
 from bridge.status import Mode, Settings
 from bridge.transport import HALF_STEP, Transport
-from pianogen.grid import TICKS_PER_STEP, Measure
 
 Due: TypeAlias = tuple[float, Callable[[float], None]]  # when, and what to call with the time now
 
@@ -58,8 +58,6 @@ class Turns:
         self.scheduler = Scheduler(controls.preset.max_polyphony)
         self.stages = stages = Stages(settings, controls, transport, plans.lead)
         self.is_model_ready = False
-        self.measures_answered = 0
-        self.measures_missed = 0  # no plan was ready: a rest
         self.ended_at = 0.0  # where on the run the newest turn ended
         self._meter = settings.meter
         self._ticks = settings.meter.ticks
@@ -71,10 +69,13 @@ class Turns:
         self._asking = Asking(
             settings, controls, transport, hearing, stages, context, plans, outbox.add
         )
-        self._roles = Roles(settings.meter)
+        self._roles = roles = Roles(settings.meter)
+        self.playing = Playing(
+            settings.meter, controls, transport, stages, context, plans, self._asking, roles,
+            self.scheduler, outbox,
+        )  # fmt: skip
         self._phrase: Phrase | None = None
         self._turn: Turn | None = None
-        self._booked_s = 0.0  # how early the newest measure was booked
         self._has_told_of_model = False
 
     # What is so.
@@ -201,56 +202,11 @@ class Turns:
         measure, turn = self.stages.line, self._turn
         self.stages.cross()
         if turn is not None and turn.has(measure):
-            self._play(turn, measure)
+            self.playing.play(turn, measure)
         elif turn is not None:
             self._end_turn(measure * self._ticks)
         if self._turn is not None and self._turn.has(measure + 1):
             self.stages.ask_soon(now)
-
-    def _play(self, turn: Turn, measure: int) -> None:
-        """Book what is to be played in the measure that begins now; without a plan, a rest."""
-        if turn.script:
-            self.plans.take(measure)  # made for a turn that went before: not wanted
-            self._book(turn.script[(measure - turn.first) % len(turn.script)], measure)
-            return
-        self._asking.answers += 1
-        plan = self.plans.take(measure)
-        self._keep(turn, measure, plan)
-        if plan is None:
-            self.measures_missed += 1
-            self._out.note("warning", "no plan was ready at the measure line: a measure of rest")
-            return
-        self.measures_answered += 1
-        self._book(plan, measure)
-
-    def _book(self, plan: Plan, measure: int) -> None:
-        self._context.answered(measure, plan.measure.notes)
-        self._booked_s = self.stages.latency_s(plan.preset)
-        self.scheduler.max_polyphony = plan.preset.max_polyphony
-        self.scheduler.book(self._asking.voiced(plan, measure))
-
-    def _keep(self, turn: Turn, measure: int, plan: Plan | None) -> None:
-        """The answer so far, and what it was made from, for whoever asks for it again."""
-        last = self._roles.last
-        if measure == turn.first:
-            last = self._roles.last = LastAnswer([], turn.end is None)
-        last.add(Plan(Measure(self._meter), self._controls.preset) if plan is None else plan)
-
-    def _take_over(self, measure: int, now: float) -> None:
-        """What is left of the measure is played by a plan for it that came after its line."""
-        plan, turn = self.plans.take(measure), self._turn
-        if plan is None or turn is None or turn.script or not turn.has(measure):
-            return
-        sent_until = now + max(0.0, self._booked_s, self.stages.latency_s(plan.preset))
-        first = step_of(self._transport.run_at(sent_until)) + 1 - measure * self._meter.steps
-        begins = measure * self._ticks + first * TICKS_PER_STEP
-        self.scheduler.drop_from(begins)
-        self.scheduler.max_polyphony = plan.preset.max_polyphony
-        voiced = self._asking.voiced(plan, measure)
-        self.scheduler.book(booking for booking in voiced if booking.start >= begins)
-        kept = [note for note in plan.measure.notes if note.onset >= first]
-        self._context.overtaken(measure, first, kept)
-        self._roles.last.plans[-1:] = [plan]
 
     def _send_due(self, now: float, until: float) -> None:
         self._out.send(self.scheduler.due(now, self._transport.time_of, until=until))
@@ -366,9 +322,7 @@ class Turns:
         self.switch_preset()
         self._turn, self._phrase = turn, None
         self._roles.begin(turn)
-        self._booked_s = self.stages.latency_s(self._controls.preset)
-        self._keep(turn, measure, None)
-        self._context.answered(measure, ())
+        self.playing.begin_late(turn, measure)
         self._ask_at_once(measure, now)
 
     def _reconsider(self, before: Preset, now: float, *, is_renewed: bool = False) -> None:
@@ -429,7 +383,7 @@ class Turns:
         if (plan := self.plans.ready(line)) is not None:
             self._asking.voiced(plan, line)
         if self._is_answering and self.plans.ready(line - 1) is not None:
-            self._take_over(line - 1, now)
+            self.playing.take_over(self._turn, line - 1, now)
 
     def find_model(self, response_s: float) -> None:
         """The model answers from now on, as fast as that, so far as is known."""

@@ -41,6 +41,7 @@ EARLIER = slice(BINS.stop, BINS.stop + RHYTHM - 4)
 SINCE = EARLIER.stop
 HARMONY = slice(SINCE + 4, SINCE + 28)
 DURATION = np.array(DURATIONS)
+SURE = np.float32(80)  # nats against: chances are no smaller, and exponentials still finite
 
 
 class Drafts:
@@ -94,7 +95,7 @@ class Drafts:
         state = self._state(step, held)
         logits = self._onset(state)
         push = self._push(step)
-        chance = 1 / (1 + np.exp(-(logits + push) / self.wishes.rhythm))
+        chance = 1 / (1 + np.exp(np.minimum(-(logits + push) / self.wishes.rhythm, SURE)))
         fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
         self.onset_logits[step], self.fired[step] = logits, fires
         self.given[:, ONSETS], self.given[:, BINS] = 0, 0
