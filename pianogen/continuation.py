@@ -5,7 +5,7 @@ Knows nothing of torch: families that need it import it themselves.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
@@ -17,6 +17,9 @@ class Continuation(Protocol):
     Calls are deterministic: the same checkpoint, context, sampling and seed give the same
     measure. Listening costs one measure's work however long the history is.
     """
+
+    def another(self) -> Self:
+        """Another voice with the same weights, which are shared; it has heard nothing."""
 
     def reset(self, meter: Meter) -> None:
         """Forget everything; the measures to come are in this meter."""

@@ -18,6 +18,9 @@ class FakeContinuation:
         self.heard: tuple[Measure, ...] = ()
         self.listened = 0  # ever, to count the work
 
+    def another(self) -> FakeContinuation:
+        return type(self)()
+
     def reset(self, meter: Meter) -> None:
         self.meter, self.heard = meter, ()
 

@@ -56,6 +56,10 @@ class HybridVoice:
         self.engine = engine
         self.reset(Meter())
 
+    def another(self) -> HybridVoice:
+        """Another voice on the same engine, which keeps nothing of what it computes."""
+        return HybridVoice(self.engine)
+
     def reset(self, meter: Meter) -> None:
         """Forget everything; raises ConfigError for a meter too short to hear."""
         if meter.steps < SHORTEST:
