@@ -1,4 +1,6 @@
-"""The checkpoints that the model process plays: loaded, warmed up, each with its memory of a take.
+"""The checkpoints that the model process plays: loaded, warmed up, and what each player's take was.
+
+Of each there is one set of weights, for all players, and a voice a player that remembers its take.
 
 One more is loaded a little at a time, in the pauses between requests: what is played goes first.
 In threads the two would wait for each other, and CUDA's graphs could not be captured. Knows no
@@ -43,9 +45,9 @@ class Repertoire:
         self._factory = factory
         self._meter = meter
         self._now = now
-        self._recalls: dict[str, Recall] = {}
+        self._voices: dict[str, Voices] = {}  # by checkpoint
         self._loading: deque[tuple[Load, float, Loading]] = deque()
-        self._expected = -inf  # when the next request is
+        self._expected: dict[int, float] = {}  # when each player's next request is
         self._went_on = -inf  # when a little was loaded last
 
     def load(self, name: str, sha256: str | None) -> None:
@@ -66,9 +68,9 @@ class Repertoire:
     def pause_s(self) -> float:
         """How long to wait for a request before going on: until the one expected has gone by."""
         now = self._now()
-        left = self._expected - now
-        is_near = -OVERDUE_S < left < A_LITTLE_S
-        return left + OVERDUE_S if is_near and now - self._went_on < PATIENCE_S else 0.0
+        left = (expected - now for expected in self._expected.values())
+        near = [left_s for left_s in left if -OVERDUE_S < left_s < A_LITTLE_S]
+        return max(near) + OVERDUE_S if near and now - self._went_on < PATIENCE_S else 0.0
 
     def go_on(self) -> Loaded | Refused | None:
         """Load a little more; returns what came of it where that was the last of it."""
@@ -88,16 +90,16 @@ class Repertoire:
 
     def answer(self, request: Request) -> Reply:
         """The measure that is asked for, or why there is none."""
-        self._expected = request.wanted_by
+        self._expected[request.player] = request.wanted_by
         if self._now() > request.deadline:
-            return Reply(request.plan_id, None, reason="late")
-        recall = self._recalls.get(request.checkpoint)
-        if recall is None:
-            return Reply(request.plan_id, None, reason=f"{request.checkpoint} is not loaded")
+            return _no_answer(request, "late")
+        voices = self._voices.get(request.checkpoint)
+        if voices is None:
+            return _no_answer(request, f"{request.checkpoint} is not loaded")
         try:
-            done = recall.answer(request)
+            done = voices.of(request.player).answer(request)
         except Exception as error:  # whatever a model does wrong costs one measure, not the evening
-            return Reply(request.plan_id, None, reason=one_line(error))
+            return _no_answer(request, one_line(error))
         return Reply(
             request.plan_id,
             done.measure,
@@ -107,6 +109,7 @@ class Repertoire:
             candidates=done.candidates,
             spare_ms=done.spare_s * 1000,
             is_tight=done.is_tight,
+            player=request.player,
         )
 
     def _load(self, name: str, sha256: str | None) -> Loading:
@@ -115,7 +118,29 @@ class Repertoire:
         costs = Costs()
         warm_s = yield from warming_up(model, self._meter, costs, WARM_UPS[self.device])
         self.warm_s = max(self.warm_s, warm_s)
-        self._recalls[name] = Recall(model, costs)
+        self._voices[name] = Voices(model, costs)
+
+
+class Voices:
+    """What plays by one checkpoint: a voice for each player, all of the same weights.
+
+    costs: what its answers took, whoever asked.
+    """
+
+    def __init__(self, model: Continuation, costs: Costs) -> None:
+        self._model = model
+        self._costs = costs
+        self._recalls: dict[int, Recall] = {}
+
+    def of(self, player: int) -> Recall:
+        """A player's, which remembers that player's take alone."""
+        if player not in self._recalls:
+            self._recalls[player] = Recall(self._model.another(), self._costs)
+        return self._recalls[player]
+
+
+def _no_answer(request: Request, reason: str) -> Reply:
+    return Reply(request.plan_id, None, reason=reason, player=request.player)
 
 
 def warming_up(
