@@ -81,8 +81,9 @@ class Daemon:
         self._performer.start()
         if self._reload is not None:
             self._reload.start()
-        for number, seat in enumerate(self._seats):
-            seat.open(Inlet(self._queue, number))
+        opened = [seat.open(Inlet(self._queue, n)) for n, seat in enumerate(self._seats)]
+        for line in opened:  # only now: a driver may hold stderr while it opens
+            log.info("%s", line)
         log.info("%s", ask_for_real_time())
         gc.collect()
         gc.freeze()  # what exists now is never looked at again

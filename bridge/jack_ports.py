@@ -93,6 +93,7 @@ class JackPorts:
 
     def close(self) -> None:
         """Let out what waits, note-offs above all, then leave."""
+        jack_client.set_quiet(True)  # other ports of this process may have closed before
         if self._client is not None and not self._is_gone:
             self._client.leave()
         self._drop_client()

@@ -87,9 +87,10 @@ class Seat:
         self._rests_until = -inf
         self._last_fault = ""
 
-    def open(self, inbox: Inbox) -> None:
-        """The ports appear; what comes there is put in `inbox`. Raises BridgeError."""
-        log.info("%s%s", self._says, self._ports.open(inbox))
+    def open(self, inbox: Inbox) -> str:
+        """The ports appear; what comes there is put in `inbox`. Returns a line saying what is
+        open; raises BridgeError."""
+        return self._says + self._ports.open(inbox)
 
     def close(self) -> None:
         """The ports go."""
