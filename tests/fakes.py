@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from pianogen.errors import CheckpointError
@@ -38,6 +39,9 @@ class FakeContinuation:
         measure = Measure(self.meter, tuple(n for n in notes if n.onset < self.meter.steps))
         self.heard += (measure,)
         return measure
+
+    def answer_all(self, wishes: Sequence[tuple[FakeContinuation, Sampling, int]]) -> list[Measure]:
+        return [voice.answer(sampling, seed) for voice, sampling, seed in wishes]
 
     def mark(self) -> Any:
         return self.heard
