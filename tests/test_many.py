@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
+from multiprocessing import Pipe
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter
@@ -18,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.arrivals import Arrival, Inlet, inlets
+from bridge.candidates import Costs
 from bridge.cli import main
 from bridge.daemon import Daemon
 from bridge.errors import BridgeError
@@ -36,19 +39,21 @@ from bridge.events import (
     Wake,
 )
 from bridge.memory_ports import MemoryPorts
+from bridge.model_process import _company
 from bridge.parts import Part, file_of, only_one, parts_of
 from bridge.performer import Performer
 from bridge.presets import load_presets
 from bridge.recall import Recall
-from bridge.repertoire import Repertoire
+from bridge.repertoire import Repertoire, Voices
 from bridge.reporter import Reporter
 from bridge.seat import Seat
 from bridge.status import Status
-from bridge.wire import Load, Reply, Request, unpack_measure
+from bridge.wire import Load, Reply, Request, Wish, unpack_measure
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
-from tests.fakes import FakeContinuation, load
+from tests.fakes import FakeContinuation, load, load_failing
 from tests.stage import measure
+from tests.test_performer import Clock, TimedContinuation
 
 M = Meter()
 Script = Callable[[Event], Sequence[Action]]
@@ -313,6 +318,71 @@ def test_players_who_share_a_model_get_what_each_would_get_alone(
         assert reply.measure == alone[player].answer(request).measure
         assert (reply.player, reply.plan_id) == (player, plan_id)
         takes[player].append(answer_of(reply))
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 2), CONTEXTS, min_size=1), max_size=8))
+def test_players_who_ask_together_get_what_each_would_get_alone(
+    rounds: list[dict[int, list[Measure]]],
+) -> None:
+    shared, alone = repertoire(), {player: Recall(FakeContinuation()) for player in range(3)}
+    takes: dict[int, list[Measure]] = {player: [] for player in range(3)}
+    for plan_id, heard in enumerate(rounds):
+        for player in heard:
+            takes[player] += heard[player]
+        requests = [Request.of(ask(plan_id, *takes[player]), player) for player in heard]
+        replies = shared.answer_all(requests)
+        assert [reply.player for reply in replies] == list(heard)
+        for request, reply in zip(requests, replies, strict=True):
+            assert reply.measure == alone[request.player].answer(request).measure
+            takes[request.player].append(answer_of(reply))
+
+
+def test_what_one_player_s_request_does_wrong_costs_that_player_alone() -> None:
+    shared = Repertoire(load_failing, "cpu", M)
+    shared.load("default", None)
+    requests = [Request.of(ask(1, measure(60)), player) for player in (0, 1, 2)]
+    unlucky = replace(requests[1], seed=13)
+    late = replace(requests[2], deadline=0.0)
+    replies = {r.player: r for r in shared.answer_all([requests[0], unlucky, late])}
+    assert replies[0].measure == Recall(FakeContinuation()).answer(requests[0]).measure
+    assert (replies[1].measure, replies[1].reason) == (None, "RuntimeError: unlucky")
+    assert (replies[2].measure, replies[2].reason) == (None, "late")
+
+
+def test_the_time_there_is_is_shared_by_those_who_play() -> None:
+    def drafts(*players: int, playing: int) -> dict[int, int]:
+        clock = Clock()
+        shared = Repertoire(lambda *_, **__: TimedContinuation(clock), "cpu", M, clock)
+        costs = Costs()
+        for count in (1, 8, 1, 8, 40, 40, 40):
+            costs.learn(count, 0.05 + 0.01 * count)
+        shared._voices["default"] = Voices(TimedContinuation(clock), costs, clock)
+        most = Sampling(candidates=256)
+        for player in range(playing):
+            shared._expected[player] = clock()
+        requests = [
+            replace(Request.of(ask(1), player), sampling=most, wanted_by=clock() + 0.4)
+            for player in players
+        ]
+        return {reply.player: reply.candidates for reply in shared.answer_all(requests)}
+
+    alone = drafts(0, playing=1)[0]
+    assert drafts(0, 1, playing=2) == {0: alone // 2, 1: alone // 2}
+    assert 1 <= drafts(0, playing=2)[0] < alone
+
+
+def test_a_request_waits_for_the_others_who_play_and_nothing_else_is_lost() -> None:
+    ours, theirs = Pipe()
+    requests = [Request.of(ask(n, measure(60)), player) for n, player in enumerate((0, 1, 0, 2))]
+    for wish in (requests[0], requests[1], Load("other", None), requests[2], requests[3]):
+        ours.send(wish)
+    shared, waiting = repertoire(), deque[Wish]()
+    assert _company(theirs.recv(), shared, theirs, waiting) == [requests[0]]  # it plays alone
+    shared.answer_all(requests[2:])  # now all three are known to play, but for one
+    shared.answer_all([requests[1]])
+    together = _company(requests[0], shared, theirs, waiting)
+    assert together == [requests[0], requests[1], requests[3]]
+    assert list(waiting) == [Load("other", None), requests[2]]
 
 
 def test_one_player_s_take_is_not_heard_anew_for_what_another_played() -> None:

@@ -147,6 +147,9 @@ class TimedContinuation(FakeContinuation):
         super().__init__()
         self.clock, self.slowness = clock, 1.0
 
+    def another(self) -> FakeContinuation:
+        return TimedContinuation(self.clock)
+
     def listen(self, measure: Measure) -> None:
         super().listen(measure)
         self.clock.time += 0.02 * self.slowness
