@@ -58,10 +58,10 @@ class Costs:
         """What so many drafts are expected to take."""
         return self._first + self._each * candidates
 
-    def beyond_first(self, candidates: int, took_s: float) -> float:
-        """How much of `took_s` the drafts beyond the first took."""
+    def beyond_first(self, candidates: int, took_s: float, least: int = 1) -> float:
+        """How much of `took_s` the drafts beyond the first took, or beyond the first `least`."""
         expected = self.expected(candidates)
-        return took_s * (1 - self.expected(1) / expected) if expected > 0 else 0.0
+        return took_s * (1 - self.expected(least) / expected) if expected > 0 else 0.0
 
     def learn(self, candidates: int, took_s: float, left_s: float = inf) -> bool:
         """An answer took `took_s` where there were `left_s`.

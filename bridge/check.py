@@ -24,6 +24,7 @@ from queue import SimpleQueue
 from time import perf_counter
 from typing import Literal, TypeAlias
 
+from bridge.arrivals import Arrival, Inbox
 from bridge.check_daw import PROBE, Began, Heard, Opened, Route, Trouble, Word, run
 from bridge.check_figures import LOCK_TICKS, Cost, Taken
 from bridge.check_music import LEAD_IN, Piece
@@ -43,6 +44,7 @@ from bridge.pipe_ports import PipePorts
 from bridge.port_names import Wanted
 from bridge.ports import Driver, Ports, system_ports
 from bridge.processes import start_process
+from bridge.seat import Seat
 from bridge.staged import Cast
 from bridge.status import Status
 from bridge.vitals import Usage, age_s, is_real_time, usage
@@ -84,14 +86,15 @@ def check(
 
     name: of the daemon's ports. tell: is told now and then how far it is. Raises BridgeError.
     """
-    queue: SimpleQueue[Event] = SimpleQueue()
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     ours, theirs = Pipe()
     ports = EitherPorts(name, driver, ours)
     performer = cast.performer(queue)
     observer = Observer(performer, ports, cast.settings.latency_ms or 0.0)
     director = Director(observer, pieces, tell)
     with cast.session(cast.presets) as session:
-        daemon = Daemon(session, ports, performer, queue, watchers=[observer], watch_s=WATCH_S)
+        seat = Seat(session, ports, performer, watchers=[observer])
+        daemon = Daemon([seat], performer, queue, watch_s=WATCH_S)
         observer.when_ready = lambda: director.start(
             Route(name, driver, theirs if ports.way == "memory" else None), daemon.stop
         )
@@ -124,7 +127,7 @@ class EitherPorts:
         self._pipe = pipe
         self._ports: Ports
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Open the best there is; raises PortError where an explicit wish cannot be met."""
         try:
             self._ports = system_ports(Wanted(self._name), self._driver)
@@ -227,7 +230,7 @@ class Observer:
     def begin(self, piece: Piece, origin: float) -> None:
         """From now on, what happens belongs to this piece."""
         assert self.status is not None, "pieces begin when the model is ready, long after the start"
-        plans = len(self._performer.figures.response_ms)
+        plans = len(self._performer.figures[0].response_ms)
         self.part = Part(piece, origin, self.status, plans, self._ports.xruns)
 
     def end(self, heard: Heard, *, is_cut: bool) -> Taken:
@@ -251,7 +254,7 @@ class Observer:
             ahead_s=self.ahead_s,
             before=part.before,
             after=self.status,
-            response_ms=list(self._performer.figures.response_ms)[part.plans_before :],
+            response_ms=list(self._performer.figures[0].response_ms)[part.plans_before :],
             costs=part.costs,
             xruns=_since(part.xruns_before, self._ports.xruns),
         )

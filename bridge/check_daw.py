@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
 from typing import Any, Protocol, TypeAlias
 
+from bridge.arrivals import Inbox
 from bridge.check_music import Piece
 from bridge.errors import BridgeError
 from bridge.events import Event, MidiEvent, NoteOff, NoteOn, OutputDelay, Stop, Tick
@@ -36,7 +37,7 @@ PROBE = NoteOff(0.0, 15, 0)  # ends a note that nobody began: heard, and without
 class Outlet(Protocol):
     """What plays to the daemon: ports that take a DAW's messages too."""
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Open them; what the daemon sends comes on `queue`."""
 
     def send(self, message: Any) -> None:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 N = TypeVar("N", int, float)
 
@@ -61,12 +61,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_ports(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--port",
-        default="pianogen",
+        dest="ports",
+        action="append",
         metavar="NAME",
-        help="open the virtual ports `NAME in` and `NAME out` (default: pianogen)",
+        help="open the virtual ports `NAME in` and `NAME out` (default: pianogen); given several "
+        "times, there are as many players, and --in, --out, --channel, --latency-ms and --preset "
+        "are given once, for all, or once for each, in order",
     )
-    group.add_argument("--in", dest="input_name", metavar="PORT", help="hear this port instead")
-    group.add_argument("--out", dest="output_name", metavar="PORT", help="play to this one instead")
+    _add_each(group, "--in", "inputs", metavar="PORT", help="hear this port instead")
+    _add_each(group, "--out", "outputs", metavar="PORT", help="play to this one instead")
     group.add_argument(
         "--midi",
         choices=("auto", "jack", "rtmidi"),
@@ -74,11 +77,18 @@ def _add_ports(group: argparse._ArgumentGroup) -> None:
         help="whose ports: JACK's to the frame, or the system's (default: what is there)",
     )
     group.add_argument("--list-ports", action="store_true", help="list the ports there are and end")
-    group.add_argument(
-        "--channel", type=_number(1, 16), metavar="1..16", help="hear only this channel"
+    _add_each(
+        group,
+        "--channel",
+        "channels",
+        type=_number(1, 16),
+        metavar="1..16",
+        help="hear only this channel",
     )
-    group.add_argument(
+    _add_each(
+        group,
         "--latency-ms",
+        "latencies_ms",
         type=_fraction(-200, 500),
         metavar="MS",
         help="send so much earlier, for what comes after the port (default: the preset's)",
@@ -114,7 +124,13 @@ def _add_music(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="move what is to move each control; write the map (default: controls.yaml)",
     )
-    group.add_argument("--preset", metavar="NAME", help="begin with this one, by name or number")
+    _add_each(
+        group,
+        "--preset",
+        "first_presets",
+        metavar="NAME",
+        help="begin with this one, by name or number",
+    )
     group.add_argument("--meter", metavar="4/4", help="the DAW's time signature (default: 4/4)")
     group.add_argument(
         "--shift",
@@ -203,6 +219,11 @@ def _add_log(group: argparse._ArgumentGroup) -> None:
         metavar=("LOG", "OUT.mid"),
         help="a log as a MIDI file: both voices in their measures, and the tempo followed",
     )
+
+
+def _add_each(group: argparse._ArgumentGroup, option: str, dest: str, **how: Any) -> None:
+    """An option that several players may be given one by one."""
+    group.add_argument(option, dest=dest, action="append", **how)
 
 
 def _tempi(text: str) -> tuple[float, ...]:

@@ -16,15 +16,13 @@ from queue import SimpleQueue
 from bridge.controls_file import ControlsFile, find_controls, read_controls
 from bridge.display import Display
 from bridge.errors import BridgeError
-from bridge.events import Event
 from bridge.model_process import DEFAULT_FACTORY
-from bridge.performer import Performer
+from bridge.parts import Part, file_of, only_one, parts_of
 from bridge.ports import Driver
 from bridge.presets import Preset, choose_preset
 from bridge.published import read
 from bridge.recording import Recording
-from bridge.reload import Folder, Reload, read_folder
-from bridge.reporter import Reporter
+from bridge.reload import Folder, read_folder
 from bridge.session_log import LogPlace
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings
@@ -41,31 +39,40 @@ DEFAULT_BPM = 120.0
 def run(options: argparse.Namespace) -> int:
     """Do what the options say; returns the exit code. Raises BridgeError, PianogenError."""
     _refuse_nonsense(options)
+    parts = parts_of(options)
     with _logging(options.log_level):
         if options.list_ports:
             return _list_ports(options.midi)
         if options.status:
-            return _status(options)
+            return _status(options, only_one(parts, "--status"))
         if options.calibrate:
-            return _calibrate(options)
+            return _calibrate(options, only_one(parts, "--calibrate"))
         if options.learn is not None:
-            return _learn(options)
+            return _learn(options, only_one(parts, "--learn"))
         if options.validate:
             return _validate(options)
         if options.replay is not None or options.export is not None:
             from bridge.replay_command import replay_or_export
 
-            return replay_or_export(options)
-        folder = read_folder(options.presets)
-        presets = folder.presets
-        first = presets[0] if options.preset is None else choose_preset(presets, options.preset)
-        if options.demo:
-            return _demo(options, presets, first)
-        if options.perform is not None:
-            return _perform(options, presets, first)
-        if options.check:
-            return _check_here(options, presets, first)
-        return _serve(options, folder, first)
+            return replay_or_export(options, only_one(parts, "--replay, as --export,").wanted)
+        return _play(options, parts)
+
+
+def _play(options: argparse.Namespace, parts: Sequence[Part]) -> int:
+    """What presets are needed for."""
+    folder = read_folder(options.presets)
+    if options.demo:
+        return _demo(options, only_one(parts, "--demo"), folder.presets)
+    if options.perform is not None:
+        return _perform(options, only_one(parts, "--perform"), folder.presets)
+    if options.check:
+        return _check_here(options, only_one(parts, "--check"), folder.presets)
+    return _serve(options, folder, parts)
+
+
+def _first(presets: tuple[Preset, ...], part: Part) -> Preset:
+    """The one that a player begins with; raises BridgeError where there is none of that name."""
+    return presets[0] if part.preset is None else choose_preset(presets, part.preset)
 
 
 def _refuse_nonsense(options: argparse.Namespace) -> None:
@@ -85,7 +92,7 @@ def _refuse_nonsense(options: argparse.Namespace) -> None:
         raise BridgeError("--live needs --replay LOG")
     if options.check and (options.demo or options.perform is not None):
         raise BridgeError("--check plays by itself: leave out --demo and --perform")
-    if options.check and (options.input_name or options.output_name):
+    if options.check and (options.inputs or options.outputs):
         raise BridgeError("--check has ports of its own: leave out --in and --out")
     record = options.record
     if record is not None and not record.resolve().parent.is_dir():
@@ -103,30 +110,26 @@ def _list_ports(driver: Driver) -> int:
     return 0
 
 
-def _calibrate(options: argparse.Namespace) -> int:
+def _calibrate(options: argparse.Namespace, part: Part) -> int:
     from bridge.calibrate import calibrate
-    from bridge.port_names import Wanted
     from bridge.ports import system_ports
 
-    wanted = Wanted(options.port, options.input_name, options.output_name)
-    ports = system_ports(wanted, options.midi)
-    for line in calibrate(ports, wanted, is_one_way=options.one_way):
+    ports = system_ports(part.wanted, options.midi)
+    for line in calibrate(ports, part.wanted, is_one_way=options.one_way):
         print(line)
     return 0
 
 
-def _learn(options: argparse.Namespace) -> int:
+def _learn(options: argparse.Namespace, part: Part) -> int:
     """Learn what moves which control, beginning with the map there is."""
     from bridge.learn import Walk
     from bridge.learn_command import learn, typed_lines
-    from bridge.port_names import Wanted
     from bridge.ports import system_ports
 
     path: Path = options.learn
     there = path if path.is_file() else find_controls(options.presets, options.controls)
     begun = ControlsFile() if there is None else read_controls(there)
-    wanted = Wanted(options.port, options.input_name, options.output_name)
-    ports = system_ports(wanted, options.midi)
+    ports = system_ports(part.wanted, options.midi)
     typed = typed_lines(-1 if sys.stdin is None else sys.stdin.fileno())  # -1: it ends at once
     say = partial(print, flush=True)
     return learn(ports, Walk(begun.bindings), path, typed, say, state_out=begun.state_out)
@@ -144,75 +147,48 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _serve(options: argparse.Namespace, folder: Folder, first: Preset) -> int:
+def _serve(options: argparse.Namespace, folder: Folder, parts: Sequence[Part]) -> int:
     """The daemon itself, between real ports, until told to end."""
-    from bridge.daemon import Daemon, Watcher
-    from bridge.port_names import Wanted
-    from bridge.ports import system_ports
+    from bridge.serve import Playing, serve
 
-    settings = _settings(options, first)
-    cast = _cast(options, folder.presets, settings)
-    queue: SimpleQueue[Event] = SimpleQueue()
-    wanted = Wanted(options.port, options.input_name, options.output_name)
-    ports = system_ports(wanted, options.midi)
-    recording = Recording()
-    performer = cast.performer(queue)
-    reload = Reload(folder, performer, queue)
-    watchers: list[Watcher] = [recording] if options.record is not None else []
-    reported = _reported(options.port, performer)
-    with cast.session(folder.presets) as session, reported as reporters:
-        everyone = [*watchers, *reporters]
-        Daemon(session, ports, performer, queue, watchers=everyone, reload=reload).run()
-    if options.record is not None:
-        recording.write(options.record, session.status().tempo, settings.meter)
-        log.info("wrote %s", options.record)
+    players = []
+    for part in parts:
+        settings = _settings(options, part, _first(folder.presets, part))
+        cast = _cast(options, part, folder.presets, settings)
+        record = None if options.record is None else file_of(part, options.record, len(parts))
+        players.append(Playing(part, cast, record))
+    serve(players, folder, options.midi)
     return 0
 
 
-@contextmanager
-def _reported(name: str, performer: Performer) -> Iterator[Sequence[Reporter]]:
-    """What lets `--status` see the daemon; nothing where another daemon has its name."""
-    try:
-        reporter = Reporter(name, performer)
-    except BridgeError as error:
-        log.warning("%s", error)
-        yield ()
-        return
-    try:
-        yield (reporter,)
-    finally:
-        reporter.close()
-
-
-def _status(options: argparse.Namespace) -> int:
-    """What a running daemon says of itself, as text or as JSON."""
-    figures = read(options.port)
+def _status(options: argparse.Namespace, part: Part) -> int:
+    """What a running daemon says of a player, as text or as JSON."""
+    figures = read(part.name)
     print(status_text(figures) if options.json is None else json.dumps(figures, indent=1))
     return 0
 
 
-def _check_here(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+def _check_here(options: argparse.Namespace, part: Part, presets: tuple[Preset, ...]) -> int:
     from bridge.check_command import Wish, run_check
 
-    cast = _cast(options, presets, _settings(options, first))
+    first = _first(presets, part)
+    cast = _cast(options, part, presets, _settings(options, part, first))
     tempi = options.tempi or (DEFAULT_BPM,)
     wish = Wish(tempi, options.measures, options.seconds, options.jitter_ms)
-    return run_check(
-        cast, first, wish, port=options.port, driver=options.midi, json_file=options.json
-    )
+    return run_check(cast, first, wish, port=part.name, driver=options.midi, json_file=options.json)
 
 
-def _demo(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+def _demo(options: argparse.Namespace, part: Part, presets: tuple[Preset, ...]) -> int:
     from bridge.demo_music import BEATS_A_MEASURE, DEMO_BPM, DEMO_MEASURES, demo_strokes
     from bridge.player import clock_messages, performance, stroke_messages
 
-    settings = _settings(options, first, bpm=DEMO_BPM)
+    settings = _settings(options, part, _first(presets, part), bpm=DEMO_BPM)
     beats = DEMO_MEASURES * BEATS_A_MEASURE + 2  # so that the last notes end by themselves
     messages = performance(
         clock_messages(settings.bpm, beats), stroke_messages(demo_strokes(settings.bpm))
     )
     recording = Recording()
-    cast = _cast(options, presets, settings)
+    cast = _cast(options, part, presets, settings)
     with _display() as display:
         outcome = play_live(cast, messages, [recording, display])
     path = options.record or DEMO_FILE
@@ -220,13 +196,14 @@ def _demo(options: argparse.Namespace, presets: tuple[Preset, ...], first: Prese
     return _report(outcome, path, is_live=True)
 
 
-def _perform(options: argparse.Namespace, presets: tuple[Preset, ...], first: Preset) -> int:
+def _perform(options: argparse.Namespace, part: Part, presets: tuple[Preset, ...]) -> int:
     from bridge.perform import read_piece
 
+    first = _first(presets, part)
     meter = _meter(options)
     piece = read_piece(options.perform, _bpm(options), meter, first)
-    settings = _settings(options, first, bpm=piece.tempo_bpm, meter=piece.meter)
-    cast = _cast(options, presets, settings)
+    settings = _settings(options, part, first, bpm=piece.tempo_bpm, meter=piece.meter)
+    cast = _cast(options, part, presets, settings)
     recording = Recording()
     if options.fast:
         outcome = play_fast(cast, piece.messages, [recording])
@@ -249,6 +226,7 @@ def _report(outcome: Outcome, path: Path | None, *, is_live: bool) -> int:
 
 def _settings(
     options: argparse.Namespace,
+    part: Part,
     first: Preset,
     *,
     bpm: float = DEFAULT_BPM,
@@ -260,9 +238,9 @@ def _settings(
         meter=_meter(options) or meter or Meter(),
         shift_beats=options.shift,
         bpm=_bpm(options) or bpm,
-        seed=options.seed,
-        channel=options.channel,
-        latency_ms=options.latency_ms,
+        seed=options.seed + part.number,  # of one seed two would play the same to the same
+        channel=part.channel,
+        latency_ms=part.latency_ms,
         preset=first.number,
         bindings=controls.bindings,
         state_out=controls.state_out,
@@ -277,9 +255,11 @@ def _meter(options: argparse.Namespace) -> Meter | None:
     return None if options.meter is None else Meter.parse(options.meter)
 
 
-def _cast(options: argparse.Namespace, presets: Sequence[Preset], settings: Settings) -> Cast:
+def _cast(
+    options: argparse.Namespace, part: Part, presets: Sequence[Preset], settings: Settings
+) -> Cast:
     factory = options.model_factory or DEFAULT_FACTORY
-    place = None if options.log is None else LogPlace(options.log, options.port)
+    place = None if options.log is None else LogPlace(options.log, part.name)
     return Cast(tuple(presets), settings, options.device, factory, place)
 
 

@@ -1,8 +1,8 @@
 """The daemon's life: startup, main loop, shutdown. It owns all state but knows no music.
 
-Events come on one queue, from the driver's callback, the model process and the signals; the
-session says what to do with each; this file waits, sends and asks. Whatever happens, what
-sounds is released.
+Events come on one queue, from the drivers' callbacks, the model process and the signals; each goes
+to the seats it is for, and the seat that is due first is woken first. Whatever happens, what sounds
+is released.
 """
 
 from __future__ import annotations
@@ -14,104 +14,58 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from math import inf
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol, assert_never
 
+from bridge.arrivals import Arrival, Inlet
 from bridge.errors import ModelError
-from bridge.events import (
-    Action,
-    Ask,
-    ChannelMessage,
-    Event,
-    ModelLost,
-    ModelReady,
-    Notice,
-    Quit,
-    Send,
-    Wake,
-)
-from bridge.ledger import Ledger
+from bridge.events import Event, ModelLost, ModelReady, Quit
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
 from bridge.reload import Reload
-from bridge.status import Status
-
-if TYPE_CHECKING:
-    from bridge.ports import Ports
+from bridge.seat import AHEAD_S, SPIN_S, Seat
 
 log = logging.getLogger(__name__)
 
-AHEAD_S = 0.0005  # what is due is worked out so long before, and then goes out to the moment
 FINE_S = 0.001  # how long before a deadline the wait becomes fine
 NAP_S = 0.0002  # what the fine wait sleeps at a time
-SPIN_S = 0.0001  # the last of it is not slept, only yielded: no sleep ends so exactly
 ROOM_S = 0.003  # a chore begins only where nothing is due for so long
 TIDY_S = 0.02  # nothing is due for so long: time to look for garbage
+PATIENCE_S = 0.02  # so long a seat may be kept waiting by what comes for others
 LOOK_S = 1.0  # how often ports and model process are looked after
 NEWS_S = 0.25  # how often news of presets are asked for
-AFTER_FAULT_S = 0.01  # a loop that fails goes on, but not in a rush
 
-
-class Conductor(Protocol):
-    """What says what is to be done: a session, or one that is played again."""
-
-    def handle(self, event: Event) -> list[Action]:
-        """Take an event in; returns what to do now."""
-
-    def next_deadline(self) -> float | None:
-        """When a Wake is wanted at the latest, in seconds; None for not at all."""
-
-    def status(self, now: float | None = None) -> Status:
-        """How it stands, for the watchers."""
-
-
-class Watcher(Protocol):
-    """Something that looks on: a recording, a display, the demo. Must be quick."""
-
-    def heard(self, event: Event) -> None:
-        """An event was taken from the queue."""
-
-    def sent(self, message: ChannelMessage, now: float) -> None:
-        """A message went out at `now`."""
-
-    def shown(self, status: Status) -> None:
-        """The session stands like this, every `watch_s`."""
+_due = attrgetter("due")
 
 
 class Daemon:
-    """One session between one pair of ports and one model process.
+    """Players, each in a seat of their own, and the one model process that plays for all.
 
-    watch_s: how often watchers are told the status, in seconds. reload: brings presets that
-    change meanwhile; without it they stay as they are.
+    seats: by number. watch_s: how often watchers are told the status, in seconds. reload: brings
+    presets that change meanwhile, for all; without it they stay as they are.
     """
 
     def __init__(
         self,
-        session: Conductor,
-        ports: Ports,
+        seats: Sequence[Seat],
         performer: Performer,
-        queue: SimpleQueue[Event],
+        queue: SimpleQueue[Arrival],
         *,
-        watchers: Sequence[Watcher] = (),
         watch_s: float = LOOK_S,
         reload: Reload | None = None,
     ) -> None:
-        self.ledger = Ledger()
         self.was_ready = False
-        self._session = session
-        self._ports = ports
+        self._seats = tuple(seats)
         self._performer = performer
         self._queue = queue
-        self._watchers = watchers
         self._watch_s = watch_s
         self._reload = reload
         self._is_over = False
         self._has_quit = False
         self._next_watch = self._next_look = 0.0
         self._next_news = inf if reload is None else 0.0
-        self._last_fault = ""
 
     def run(self) -> None:
         """From nothing to nothing; raises BridgeError where it cannot begin."""
@@ -127,27 +81,32 @@ class Daemon:
         self._performer.start()
         if self._reload is not None:
             self._reload.start()
-        log.info("%s", self._ports.open(self._queue))
+        opened = [seat.open(Inlet(self._queue, n)) for n, seat in enumerate(self._seats)]
+        for line in opened:  # only now: a driver may hold stderr while it opens
+            log.info("%s", line)
         log.info("%s", ask_for_real_time())
         gc.collect()
         gc.freeze()  # what exists now is never looked at again
         gc.disable()  # the rest is looked at when nothing is due
 
     def main_loop(self) -> None:
-        """Take what comes, wake when it is time, until told to end."""
+        """Take what comes, wake who is due, until told to end."""
+        for seat in self._seats:
+            seat.look_ahead()
         while not self._is_over:
-            due = self._session.next_deadline()
+            seat = min(self._seats, key=_due)
+            due = seat.due
             chore = min(self._next_watch, self._next_look, self._next_news)
-            if due is not None and due - max(chore, perf_counter()) < ROOM_S:
+            if due - max(chore, perf_counter()) < ROOM_S:
                 chore = due + ROOM_S  # it gives way; looked at again when that is done
-            event = self._wait(inf if due is None else due - AHEAD_S, chore)
+            arrival = self._wait(due - AHEAD_S, chore)
             now = perf_counter()
-            if event is not None:
-                self._handle(event)
-            elif due is not None and due - AHEAD_S <= now:
-                self._handle(Wake(max(due, now)))
-                if self._session.next_deadline() == due:  # not moved: do not spin on it
-                    sleep(FINE_S)
+            if arrival is not None:
+                self._take(arrival)
+                if self._keeps_waiting(arrival, seat, now):
+                    seat.wake(now)
+            elif due - AHEAD_S <= now:
+                seat.wake(now)
             if now >= chore:
                 self._do_chores(now)
 
@@ -155,9 +114,9 @@ class Daemon:
         """Release what sounds, then let model process and ports go. Never raises."""
         with contextlib.suppress(Exception):
             if not self._has_quit:
-                self._handle(Quit(perf_counter()))
+                self._take(Quit(perf_counter()))
         self.release()
-        for part in (self._ports, self._reload, self._performer):
+        for part in (*self._seats, self._reload, self._performer):
             try:
                 if part is not None:
                     part.close()
@@ -172,11 +131,11 @@ class Daemon:
 
     def release(self) -> None:
         """End every note that, by what was sent, still sounds."""
-        for message in self.ledger.releases(perf_counter()):
-            self._send(message)
+        for seat in self._seats:
+            seat.release()
 
-    def _wait(self, due: float, chore: float) -> Event | None:
-        """The next event; or None when something is due, to the moment, or a chore, about then.
+    def _wait(self, due: float, chore: float) -> Arrival | None:
+        """The next arrival; or None when something is due, to the moment, or a chore, about then.
 
         Asleep short of what is due, then in naps, then awake.
         """
@@ -193,14 +152,17 @@ class Daemon:
                 if left <= FINE_S:
                     sleep(min(max(left - SPIN_S, 0.0), NAP_S))
 
-    def _handle(self, event: Event) -> None:
-        """What happens is the session's business; what goes wrong there costs one turn only."""
-        try:
-            for watcher in self._watchers:
-                watcher.heard(event)
-            self._carry_out(self._session.handle(event))
-        except Exception as error:
-            self._survive(error)
+    def _take(self, arrival: Arrival) -> None:
+        """An event goes to the seat it is for, or to all; what is for all, the daemon minds too."""
+        if isinstance(arrival, tuple):
+            number, event = arrival
+            self._seats[number].handle(event)
+            return
+        for seat in self._seats:
+            seat.handle(arrival)
+        self._mind(arrival)
+
+    def _mind(self, event: Event) -> None:
         match event:
             case ModelReady():
                 self.was_ready = True
@@ -212,35 +174,11 @@ class Daemon:
             case _:
                 pass
 
-    def _carry_out(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            match action:
-                case Send():
-                    self._send(action.message)
-                case Ask():
-                    self._performer.ask(action)
-                case Notice():
-                    log.log(_LEVELS[action.level], "%s", action.text)
-                case _:
-                    assert_never(action)
-
-    def _send(self, message: ChannelMessage) -> None:
-        """At its time; what is late, at once."""
-        while (left := message.time - perf_counter()) > 0:
-            sleep(max(min(left, AHEAD_S) - SPIN_S, 0.0))
-        self._ports.send(message)
-        now = perf_counter()
-        self.ledger.record(message, now)
-        for watcher in self._watchers:
-            watcher.sent(message, now)
-
-    def _survive(self, error: Exception) -> None:
-        text = f"{type(error).__name__}: {error}"
-        if text != self._last_fault:  # the same fault at every tick is told once
-            log.error("this should not happen; playing on", exc_info=error)
-        self._last_fault = text
-        self.release()
-        sleep(AFTER_FAULT_S)
+    def _keeps_waiting(self, arrival: Arrival, seat: Seat, now: float) -> bool:
+        """Whether what comes for others, without end, keeps a seat from what is long due there."""
+        if not isinstance(arrival, tuple) or self._seats[arrival[0]] is seat:
+            return False
+        return seat.due + PATIENCE_S < now
 
     def _do_chores(self, now: float) -> None:
         if self._reload is not None and now >= self._next_news:
@@ -251,23 +189,15 @@ class Daemon:
             self._look_after()
         if now >= self._next_watch:
             self._next_watch = now + self._watch_s
-            self._show(now)
+            for seat in self._seats:
+                seat.show(now)
 
     def _look_after(self) -> None:
-        self._ports.poll()
+        for seat in self._seats:
+            seat.poll()
         self._performer.poll()
-        due = self._session.next_deadline()
-        if due is None or due - perf_counter() > TIDY_S:
+        if min(seat.due for seat in self._seats) - perf_counter() > TIDY_S:
             gc.collect()
-
-    def _show(self, now: float) -> None:
-        if self._watchers:
-            status = self._session.status(now)
-            for watcher in self._watchers:
-                watcher.shown(status)
-
-
-_LEVELS = {"info": logging.INFO, "warning": logging.WARNING}
 
 
 @contextlib.contextmanager

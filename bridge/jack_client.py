@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from queue import SimpleQueue
 from time import perf_counter, sleep
 from typing import Any
 
+from bridge.arrivals import Inbox
 from bridge.errors import PortError
-from bridge.events import Event
 from bridge.jack_frames import Cycle, Outgoing, start_of_cycle
 from bridge.midi_bytes import parse
 from bridge.port_names import Direction, own_name
@@ -36,7 +35,7 @@ class JackClient:
     def __init__(
         self,
         name: str,
-        queue: SimpleQueue[Event],
+        queue: Inbox,
         outgoing: Outgoing,
         on_gone: Callable[[str], None],
     ) -> None:

@@ -13,8 +13,9 @@ from queue import SimpleQueue
 from time import perf_counter
 
 from bridge import jack_client
+from bridge.arrivals import Inbox
 from bridge.errors import PortError
-from bridge.events import ChannelMessage, Event, OutputDelay, OutputLost
+from bridge.events import ChannelMessage, OutputDelay, OutputLost
 from bridge.jack_client import JackClient
 from bridge.jack_frames import MARGIN_S, Outgoing
 from bridge.midi_bytes import encode
@@ -35,7 +36,7 @@ class JackPorts:
         self._wanted = wanted
         self._outgoing = Outgoing()
         self._client: JackClient | None = None
-        self._queue: SimpleQueue[Event] = SimpleQueue()
+        self._queue: Inbox = SimpleQueue()
         self._cables: list[_Cable] = []
         self._is_gone = False
         self._past_xruns = 0  # of clients that were
@@ -52,7 +53,7 @@ class JackPorts:
         """How many messages came too late for their frame, and went as soon as they could."""
         return self._outgoing.late_frames
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Open the ports; raises PortError where there is no server or no such port."""
         self._queue = queue
         jack_client.set_quiet(True)
@@ -92,6 +93,7 @@ class JackPorts:
 
     def close(self) -> None:
         """Let out what waits, note-offs above all, then leave."""
+        jack_client.set_quiet(True)  # other ports of this process may have closed before
         if self._client is not None and not self._is_gone:
             self._client.leave()
         self._drop_client()

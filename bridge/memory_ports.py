@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from queue import SimpleQueue
 from time import perf_counter
 
-from bridge.events import ChannelMessage, Event
+from bridge.arrivals import Inbox
+from bridge.events import ChannelMessage
 from bridge.midi_bytes import parse
 
 
@@ -19,9 +19,9 @@ class MemoryPorts:
     def __init__(self) -> None:
         self.sent: list[tuple[float, ChannelMessage]] = []
         self.is_open = False
-        self._queue: SimpleQueue[Event] | None = None
+        self._queue: Inbox | None = None
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Let events arrive on `queue`; returns a line saying what is open."""
         self._queue = queue
         self.is_open = True

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -17,10 +18,11 @@ from typing import Any, assert_never
 
 from bridge.priority import ask_for_a_larger_share
 from bridge.repertoire import Repertoire, one_line
-from bridge.wire import Failed, Load, Ready, Refused, Reply, Request, Wish, Word
+from bridge.wire import Failed, Load, Ready, Refused, Request, Wish, Word
 from pianogen.grid import Meter
 
 DEFAULT_FACTORY = "pianogen.checkpoint:load_continuation"
+TOGETHER_S = 0.002  # players who follow one clock ask within so long of each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +91,55 @@ def _find(factory: str) -> Callable[..., Any]:
 
 def serve(connection: Connection, repertoire: Repertoire) -> None:
     """Do what is asked until the daemon is gone; where nothing is, go on with loading."""
+    waiting: deque[Wish] = deque()
     while True:
-        word: Word | None
+        words: Sequence[Word | None]
         try:
-            if repertoire.is_loading and not connection.poll(repertoire.pause_s()):
-                word = repertoire.go_on()
+            is_idle = not waiting and repertoire.is_loading
+            if is_idle and not connection.poll(repertoire.pause_s()):
+                words = (repertoire.go_on(),)
             else:
-                word = _do(repertoire, connection.recv())
+                words = _do(repertoire, connection, waiting)
         except (EOFError, OSError):  # the daemon is gone
             return
-        if word is not None and not _say(connection, word):
-            return
+        for word in words:
+            if word is not None and not _say(connection, word):
+                return
 
 
-def _do(repertoire: Repertoire, wish: Wish) -> Reply | None:
+def _do(repertoire: Repertoire, connection: Connection, waiting: deque[Wish]) -> Sequence[Word]:
+    """The next wish; of requests, those of all players who ask for the same time."""
+    wish = waiting.popleft() if waiting else connection.recv()
     match wish:
         case Request():
-            return repertoire.answer(wish)
+            return repertoire.answer_all(_company(wish, repertoire, connection, waiting))
         case Load():
             repertoire.begin(wish)
-            return None
+            return ()
         case _:
             assert_never(wish)
+
+
+def _company(
+    first: Request, repertoire: Repertoire, connection: Connection, waiting: deque[Wish]
+) -> list[Request]:
+    """A request and one of each other player's who plays, where it is there by now or at once;
+    all else goes on waiting."""
+    requests, until = [first], perf_counter() + TOGETHER_S
+    others: deque[Wish] = deque()
+    while repertoire.expects_more(requests):
+        if waiting:
+            wish = waiting.popleft()
+        elif connection.poll(max(0.0, until - perf_counter())):
+            wish = connection.recv()
+        else:
+            break
+        if isinstance(wish, Request) and all(wish.player != other.player for other in requests):
+            requests.append(wish)
+        else:
+            others.append(wish)
+    waiting.extendleft(reversed(others))
+    return requests
 
 
 def _say(connection: Connection, word: Word) -> bool:

@@ -1,26 +1,27 @@
 """The model process seen from the daemon: start, ask, answers, death and restart.
 
-One thread here blocks on the pipe and puts what arrives on the daemon's queue; the process
-runs `bridge.model_process`. Knows nothing of turns or time in music, and never imports torch.
+One thread here blocks on the pipe and puts what arrives on the daemon's queue, an answer where the
+player who asked is told; the process runs `bridge.model_process`. Knows nothing of turns or time in
+music, and never imports torch.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
 from time import perf_counter
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
-from bridge.events import Ask, Event, ModelLost, ModelReady, Planned
+from bridge.arrivals import Inbox
+from bridge.events import Ask, ModelLost, ModelReady, Planned
 from bridge.loads import Checkpoint, Loads
 from bridge.model_process import DEFAULT_FACTORY, Setup, run
+from bridge.plan_figures import PlanFigures
 from bridge.presets import Preset
 from bridge.processes import start_process
 from bridge.wire import (
@@ -38,45 +39,18 @@ from pianogen.grid import Meter
 
 log = logging.getLogger(__name__)
 
-MAX_UNDER_WAY = 16  # more requests than this unanswered: the process is stuck, do not wait on it
+MAX_UNDER_WAY = 16  # more requests of a player's unanswered: it is stuck, do not wait on it
 STUCK_S = 10.0  # a request unanswered for so long: the process is killed and started anew
 _BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
-
-class PlanFigures:
-    """How the requests fared: milliseconds from asked to answered, and how many had no answer.
-
-    candidates: from how many drafts each answer was chosen. tight: how often one was late or
-    nearly so, and the next had fewer.
-    """
-
-    def __init__(self) -> None:
-        self.response_ms: deque[float] = deque(maxlen=100_000)
-        self.listen_ms: deque[float] = deque(maxlen=100_000)  # a measure heard anew
-        self.answer_ms: deque[float] = deque(maxlen=100_000)
-        self.candidates: deque[int] = deque(maxlen=100_000)
-        self.tight = 0
-        self.late = 0
-        self.failed = 0
-
-    def count(self, reply: Reply, response_s: float) -> None:
-        """Take one reply into account."""
-        if reply.measure is not None:
-            self.response_ms.append(response_s * 1000)
-            self.answer_ms.append(reply.answer_ms)
-            self.candidates.append(reply.candidates)
-            self.tight += reply.is_tight
-            if reply.listened:
-                self.listen_ms.append(reply.listen_ms / reply.listened)
-        elif reply.reason == "late":
-            self.late += 1
-        else:
-            self.failed += 1
+Key: TypeAlias = tuple[int, int]  # the player, and the plan_id: each player counts for itself
 
 
 class Performer:
-    """The process that plays, asked by `Ask`, answering by Planned on the daemon's queue.
+    """The process that plays, asked by `Ask`, answering by Planned.
 
+    queue: where all are told that it is ready or lost. players: where each of them is told the
+    answers; by default there is one, on the queue.
     checkpoints: (name, sha256 or None), all loaded at the start; more by `need`. device: cpu,
     cuda or auto.
     factory: what loads a checkpoint, "module:function". meter: of the measures to come.
@@ -85,21 +59,23 @@ class Performer:
     def __init__(
         self,
         checkpoints: Sequence[Checkpoint],
-        queue: SimpleQueue[Event],
+        queue: Inbox,
         *,
+        players: Sequence[Inbox] = (),
         device: str = "cpu",
         factory: str = DEFAULT_FACTORY,
         meter: Meter | None = None,
     ) -> None:
-        self.figures = PlanFigures()
+        self._players = tuple(players) or (queue,)
+        self.figures = tuple(PlanFigures() for _ in self._players)  # of each player's requests
         self.failure: str | None = None  # why the process could not serve, where it said so
         self.ready: Ready | None = None
         self._setup = Setup(tuple(checkpoints), device, factory, meter or Meter())
         self._queue = queue
         self._loads = Loads(checkpoints)
         self._needed = {name for name, _ in checkpoints}
-        self._plays = ""  # the checkpoint that was asked last
-        self._asked: dict[int, float] = {}  # plan_id: when
+        self._plays: dict[int, str] = {}  # player: the checkpoint asked last
+        self._asked: dict[Key, float] = {}  # when
         self._closing = threading.Event()
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
@@ -131,19 +107,22 @@ class Performer:
         self._spawn()
         self._thread.start()
 
-    def ask(self, ask: Ask) -> None:
-        """Send a request. Never blocks, never raises: what cannot be sent has failed."""
-        now = perf_counter()
+    def ask(self, ask: Ask, player: int = 0) -> None:
+        """Send a player's request. Never blocks, never raises: what cannot be sent has failed."""
+        now, key = perf_counter(), (player, ask.plan_id)
         try:
-            if self._connection is None or len(self._asked) >= MAX_UNDER_WAY:
+            if self._connection is None or self._under_way(player) >= MAX_UNDER_WAY:
                 raise OSError("the model process does not listen")
-            self._asked[ask.plan_id] = now
-            self._plays = ask.checkpoint
-            self._connection.send(Request.of(ask))
+            self._asked[key] = now
+            self._plays[player] = ask.checkpoint
+            self._connection.send(Request.of(ask, player))
         except (OSError, ValueError):
-            self._asked.pop(ask.plan_id, None)
-            self.figures.failed += 1
-            self._queue.put(Planned(now, ask.plan_id, None))
+            self._asked.pop(key, None)
+            self.figures[player].failed += 1
+            self._players[player].put(Planned(now, ask.plan_id, None))
+
+    def _under_way(self, player: int) -> int:
+        return sum(who == player for who, _ in tuple(self._asked))
 
     @property
     def outcomes(self) -> int:
@@ -224,7 +203,7 @@ class Performer:
         if self._connection is not None:
             self._connection.close()
         if self.ready is not None:
-            held = self._loads.keep({*self._needed, self._plays})
+            held = self._loads.keep({*self._needed, *self._plays.values()})
             self._setup = replace(self._setup, checkpoints=held, is_first=False)
         try:
             self._spawn()
@@ -269,8 +248,8 @@ class Performer:
         log.warning("%s: presets with this checkpoint stay as they were or are left out", why)
 
     def _answered(self, reply: Reply, now: float) -> None:
-        asked = self._asked.pop(reply.plan_id, now)
-        self.figures.count(reply, now - asked)
+        asked = self._asked.pop((reply.player, reply.plan_id), now)
+        self.figures[reply.player].count(reply, now - asked)
         if reply.measure is None and reply.reason != "late":
             log.warning("the model failed to answer: %s", reply.reason)
         log.debug(
@@ -279,7 +258,8 @@ class Performer:
         )  # fmt: skip
         measure = unpack_measure(reply.measure) if reply.measure is not None else None
         spare_s = reply.spare_ms / 1000
-        self._queue.put(Planned(now, reply.plan_id, measure, reply.candidates, spare_s))
+        planned = Planned(now, reply.plan_id, measure, reply.candidates, spare_s)
+        self._players[reply.player].put(planned)
 
 
 def checkpoints_of(presets: Sequence[Preset]) -> tuple[tuple[str, str | None], ...]:

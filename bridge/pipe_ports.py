@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import threading
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
 from time import perf_counter
 
-from bridge.events import Event, MidiEvent
+from bridge.arrivals import Inbox
+from bridge.events import MidiEvent
 from bridge.midi_bytes import encode, parse
 from bridge.priority import ask_for_real_time
 
@@ -27,7 +27,7 @@ class PipePorts:
         self._is_over = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Let events arrive on `queue`; returns a line saying what is open."""
         self._thread = threading.Thread(target=self._listen, args=(queue,), daemon=True)
         self._thread.start()
@@ -48,7 +48,7 @@ class PipePorts:
             self._thread.join(1.0)
         self._connection.close()
 
-    def _listen(self, queue: SimpleQueue[Event]) -> None:
+    def _listen(self, queue: Inbox) -> None:
         ask_for_real_time()  # as drivers' threads have it: the stamps depend on it
         while not self._is_over.is_set():
             try:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from queue import SimpleQueue
 from time import perf_counter
 
+from bridge.arrivals import Arrival, Inbox
 from bridge.daemon import Daemon
 from bridge.events import Action, ChannelMessage, Event, ModelReady, Quit, Send
 from bridge.ledger import Ledger
 from bridge.performer import Performer
 from bridge.ports import Ports
+from bridge.seat import Seat
 from bridge.status import Status
 
 BEFORE_S = 1.0  # until the first message, so that nothing is late
@@ -28,9 +30,7 @@ class Playback:
     status: what it is said to stand like.
     """
 
-    def __init__(
-        self, messages: Sequence[ChannelMessage], queue: SimpleQueue[Event], status: Status
-    ) -> None:
+    def __init__(self, messages: Sequence[ChannelMessage], queue: Inbox, status: Status) -> None:
         self._messages = messages
         self._queue = queue
         self._status = status
@@ -79,7 +79,7 @@ class Playback:
 class _NoModel(Performer):
     """Is there at once, and asked nothing."""
 
-    def __init__(self, queue: SimpleQueue[Event]) -> None:
+    def __init__(self, queue: Inbox) -> None:
         super().__init__([], queue)
 
     def introduce(self) -> str:
@@ -93,7 +93,8 @@ class _NoModel(Performer):
 
 def play_again(messages: Sequence[ChannelMessage], ports: Ports, status: Status) -> Ledger:
     """Send it all, in the time it took; returns what was sent. Raises BridgeError."""
-    queue: SimpleQueue[Event] = SimpleQueue()
-    daemon = Daemon(Playback(messages, queue, status), ports, _NoModel(queue), queue)
-    daemon.run()
-    return daemon.ledger
+    queue: SimpleQueue[Arrival] = SimpleQueue()
+    performer = _NoModel(queue)
+    seat = Seat(Playback(messages, queue, status), ports, performer)
+    Daemon([seat], performer, queue).run()
+    return seat.ledger

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal, Protocol, TypeAlias
 
-from bridge.events import ChannelMessage, Event
+from bridge.arrivals import Inbox
+from bridge.events import ChannelMessage
 from bridge.port_names import Wanted
 
 Driver: TypeAlias = Literal["auto", "jack", "rtmidi"]
@@ -21,7 +21,7 @@ _ALSA_SEQUENCER = Path("/dev/snd/seq")
 class Ports(Protocol):
     """A MIDI input and a MIDI output, as the daemon sees them."""
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Make the ports appear; events arrive on `queue`. Returns a line saying what is open."""
 
     def send(self, message: ChannelMessage) -> None:

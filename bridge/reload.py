@@ -14,11 +14,11 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import SimpleQueue
 from time import perf_counter
 from typing import assert_never
 
-from bridge.events import Event, PresetsRead
+from bridge.arrivals import Inbox
+from bridge.events import PresetsRead
 from bridge.file_changes import Listing
 from bridge.performer import Performer
 from bridge.preset_shelf import Shelf
@@ -57,7 +57,7 @@ def read_folder(path: Path | None = None) -> Folder:
 class Reload:
     """Puts PresetsRead on the daemon's queue when there are other presets to choose from."""
 
-    def __init__(self, folder: Folder, performer: Performer, queue: SimpleQueue[Event]) -> None:
+    def __init__(self, folder: Folder, performer: Performer, queue: Inbox) -> None:
         self._folder = folder
         self._presets = folder.presets
         self._shelf = Shelf(folder.files)

@@ -1,4 +1,6 @@
-"""The checkpoints that the model process plays: loaded, warmed up, each with its memory of a take.
+"""The checkpoints that the model process plays: loaded, warmed up, and what each player's take was.
+
+Of each there is one set of weights, for all players, and a voice a player that remembers its take.
 
 One more is loaded a little at a time, in the pauses between requests: what is played goes first.
 In threads the two would wait for each other, and CUDA's graphs could not be captured. Knows no
@@ -9,13 +11,13 @@ from __future__ import annotations
 
 import gc
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from math import inf
 from time import perf_counter
 from typing import TypeAlias
 
 from bridge.candidates import Costs
-from bridge.recall import Recall
+from bridge.recall import Answered, Recall, answer_all
 from bridge.wire import Load, Loaded, Refused, Reply, Request
 from pianogen.continuation import Continuation
 from pianogen.errors import PianogenError
@@ -29,6 +31,7 @@ WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, befo
 WARM_UP_ROUNDS = 4  # the first of which is not counted
 A_LITTLE_S = 0.1  # what a little of loading takes at most, on a CPU
 OVERDUE_S = 0.05  # a request that has not come so long after it was expected will not come soon
+ACTIVE_S = 4.0  # who asked for nothing since does not play
 PATIENCE_S = 1.0  # where one is always near, loading goes on all the same, if slowly
 
 
@@ -43,9 +46,9 @@ class Repertoire:
         self._factory = factory
         self._meter = meter
         self._now = now
-        self._recalls: dict[str, Recall] = {}
+        self._voices: dict[str, Voices] = {}  # by checkpoint
         self._loading: deque[tuple[Load, float, Loading]] = deque()
-        self._expected = -inf  # when the next request is
+        self._expected: dict[int, float] = {}  # when each player's next request is
         self._went_on = -inf  # when a little was loaded last
 
     def load(self, name: str, sha256: str | None) -> None:
@@ -66,9 +69,9 @@ class Repertoire:
     def pause_s(self) -> float:
         """How long to wait for a request before going on: until the one expected has gone by."""
         now = self._now()
-        left = self._expected - now
-        is_near = -OVERDUE_S < left < A_LITTLE_S
-        return left + OVERDUE_S if is_near and now - self._went_on < PATIENCE_S else 0.0
+        left = (expected - now for expected in self._expected.values())
+        near = [left_s for left_s in left if -OVERDUE_S < left_s < A_LITTLE_S]
+        return max(near) + OVERDUE_S if near and now - self._went_on < PATIENCE_S else 0.0
 
     def go_on(self) -> Loaded | Refused | None:
         """Load a little more; returns what came of it where that was the last of it."""
@@ -86,28 +89,44 @@ class Repertoire:
             return Refused(load.name, load.sha256, one_line(error))
         return None
 
+    def expects_more(self, requests: Collection[Request]) -> bool:
+        """Whether another player plays, too, who may be about to ask for the same measure."""
+        return bool(self._active() - {request.player for request in requests})
+
     def answer(self, request: Request) -> Reply:
         """The measure that is asked for, or why there is none."""
-        self._expected = request.wanted_by
-        if self._now() > request.deadline:
-            return Reply(request.plan_id, None, reason="late")
-        recall = self._recalls.get(request.checkpoint)
-        if recall is None:
-            return Reply(request.plan_id, None, reason=f"{request.checkpoint} is not loaded")
-        try:
-            done = recall.answer(request)
-        except Exception as error:  # whatever a model does wrong costs one measure, not the evening
-            return Reply(request.plan_id, None, reason=one_line(error))
-        return Reply(
-            request.plan_id,
-            done.measure,
-            listen_ms=done.listen_s * 1000,
-            answer_ms=done.answer_s * 1000,
-            listened=done.listened,
-            candidates=done.candidates,
-            spare_ms=done.spare_s * 1000,
-            is_tight=done.is_tight,
-        )
+        return self.answer_all([request])[0]
+
+    def answer_all(self, requests: Sequence[Request]) -> list[Reply]:
+        """What is asked for at the same time, at most once a player: as one where the checkpoint
+        is the same and the meter."""
+        for request in requests:
+            self._expected[request.player] = request.wanted_by
+        others = len(self._active() - {request.player for request in requests})
+        groups: dict[tuple[str, Meter], list[Request]] = {}
+        for request in requests:
+            groups.setdefault((request.checkpoint, request.meter), []).append(request)
+        replies = []
+        for number, group in enumerate(groups.values(), 1):
+            replies += self._answer_group(group, others + len(groups) - number)
+        return replies
+
+    def _active(self) -> set[int]:
+        """Who asked lately."""
+        now = self._now()
+        return {player for player, by in self._expected.items() if now - by < ACTIVE_S}
+
+    def _answer_group(self, group: Sequence[Request], others: int) -> list[Reply]:
+        now, voices = self._now(), self._voices.get(group[0].checkpoint)
+        if voices is None:
+            why = f"{group[0].checkpoint} is not loaded"
+            return [_no_answer(request, why) for request in group]
+        late = [request for request in group if now > request.deadline]
+        in_time = [request for request in group if now <= request.deadline]
+        return [
+            *(_no_answer(request, "late") for request in late),
+            *(voices.answer_all(in_time, others) if in_time else ()),
+        ]
 
     def _load(self, name: str, sha256: str | None) -> Loading:
         model = self._factory(name, device=self.device, sha256=sha256)
@@ -115,7 +134,56 @@ class Repertoire:
         costs = Costs()
         warm_s = yield from warming_up(model, self._meter, costs, WARM_UPS[self.device])
         self.warm_s = max(self.warm_s, warm_s)
-        self._recalls[name] = Recall(model, costs)
+        self._voices[name] = Voices(model, costs, self._now)
+
+
+class Voices:
+    """What plays by one checkpoint: a voice for each player, all of the same weights.
+
+    costs: what its answers took, whoever asked.
+    """
+
+    def __init__(
+        self, model: Continuation, costs: Costs, now: Callable[[], float] = perf_counter
+    ) -> None:
+        self._model = model
+        self._costs = costs
+        self._now = now
+        self._recalls: dict[int, Recall] = {}
+
+    def of(self, player: int) -> Recall:
+        """A player's, which remembers that player's take alone."""
+        if player not in self._recalls:
+            self._recalls[player] = Recall(self._model.another(), self._costs, self._now)
+        return self._recalls[player]
+
+    def answer_all(self, requests: Sequence[Request], others: int) -> list[Reply]:
+        """At once; where that goes wrong, one by one, so that it costs a measure of one's alone."""
+        try:
+            done = answer_all([(self.of(request.player), request) for request in requests], others)
+        except Exception as error:  # whatever a model does wrong costs one measure, not the evening
+            if len(requests) == 1:
+                return [_no_answer(requests[0], one_line(error))]
+            return [reply for one in requests for reply in self.answer_all([one], others)]
+        return [_reply(request, one) for request, one in zip(requests, done, strict=True)]
+
+
+def _reply(request: Request, done: Answered) -> Reply:
+    return Reply(
+        request.plan_id,
+        done.measure,
+        listen_ms=done.listen_s * 1000,
+        answer_ms=done.answer_s * 1000,
+        listened=done.listened,
+        candidates=done.candidates,
+        spare_ms=done.spare_s * 1000,
+        is_tight=done.is_tight,
+        player=request.player,
+    )
+
+
+def _no_answer(request: Request, reason: str) -> Reply:
+    return Reply(request.plan_id, None, reason=reason, player=request.player)
 
 
 def warming_up(

@@ -10,6 +10,8 @@ from time import perf_counter
 from bridge.events import Ask, ChannelMessage, NoteOn, Send
 from bridge.export import Export
 from bridge.ledger import percentile
+from bridge.port_names import Wanted
+from bridge.ports import Driver
 from bridge.recording import Recording
 from bridge.replay import Replay, Step
 
@@ -21,8 +23,11 @@ _ENDS = {
 _SHOWN = 300  # characters of a record that differs
 
 
-def replay_or_export(options: argparse.Namespace) -> int:
-    """Do what the options say: 0 where the same comes of the log, else 1. Raises BridgeError."""
+def replay_or_export(options: argparse.Namespace, wanted: Wanted) -> int:
+    """Do what the options say: 0 where the same comes of the log, else 1. Raises BridgeError.
+
+    wanted: the ports it is played to, where that is asked for.
+    """
     if options.export is not None:
         return _export(*options.export)
     replay = Replay(options.replay)
@@ -38,7 +43,7 @@ def replay_or_export(options: argparse.Namespace) -> int:
         hearing.recording.write(options.record, tempo, replay.head.settings.meter)
         print(f"wrote {options.record}")
     if options.live:
-        _play(options, replay, hearing.sent)
+        _play(wanted, options.midi, replay, hearing.sent)
     return 0 if replay.difference is None else 1
 
 
@@ -101,13 +106,11 @@ def _short(record: bytes) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
-def _play(options: argparse.Namespace, replay: Replay, sent: list[ChannelMessage]) -> None:
+def _play(wanted: Wanted, driver: Driver, replay: Replay, sent: list[ChannelMessage]) -> None:
     from bridge.playback import play_again
-    from bridge.port_names import Wanted
     from bridge.ports import system_ports
 
-    wanted = Wanted(options.port, options.input_name, options.output_name)
-    ports = system_ports(wanted, options.midi)
+    ports = system_ports(wanted, driver)
     ledger = play_again(sent, ports, replay.session.status())
     late = list(ledger.lateness_ms)
     print(

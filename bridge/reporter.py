@@ -27,14 +27,15 @@ LOCK_TICKS = 24  # before the loop has locked, its error says nothing
 
 
 class Reporter:
-    """Publishes the figures of a daemon whose ports are called after `name`.
+    """Publishes the figures of the player whose ports are called after `name`.
 
     Raises BridgeError where another daemon has that name.
     """
 
-    def __init__(self, name: str, performer: Performer) -> None:
+    def __init__(self, name: str, performer: Performer, player: int = 0) -> None:
         self._name = name
         self._performer = performer
+        self._plans = performer.figures[player]
         self._publication: Publication | None = Publication(name)
         self._began = self._next = perf_counter()
         self._clock = Jitter()
@@ -48,7 +49,7 @@ class Reporter:
             self.close()
         if isinstance(event, Planned) and event.measure is not None:
             # Counted before it was put on the queue: the newest is this one or one just behind it.
-            self._response_ms.add(self._performer.figures.response_ms[-1])
+            self._response_ms.add(self._plans.response_ms[-1])
 
     def sent(self, message: ChannelMessage, now: float) -> None:
         """How late a note went out."""

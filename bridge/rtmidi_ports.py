@@ -13,14 +13,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from queue import SimpleQueue
 from time import perf_counter, sleep
 from typing import Any, Literal
 
 import rtmidi
 
+from bridge.arrivals import Inbox
 from bridge.errors import PortError
-from bridge.events import ChannelMessage, Event, OutputLost
+from bridge.events import ChannelMessage, OutputLost
 from bridge.midi_bytes import encode, parse
 from bridge.port_names import Direction, Wanted, choose, find_again, own_name
 
@@ -36,19 +36,19 @@ class RtMidiPorts:
         self._wanted = wanted
         self._input: _Port | None = None
         self._output: _Port | None = None
-        self._queue: SimpleQueue[Event] | None = None
+        self._queue: Inbox | None = None
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         """Open both ports; raises PortError where there is no MIDI system or no such port."""
         self._queue = queue
         wanted = self._wanted
         try:
             self._input = _Port("in", wanted.name, wanted.input_name)
             self._input.open(self._arrive)
-            if self._input.is_jack:
-                sleep(_SETTLE_S)  # of two clients made at once JACK may never run the second
+            self._input.settle()
             self._output = _Port("out", wanted.name, wanted.output_name)
             self._output.open(None)
+            self._output.settle()
         except PortError:
             self.close()
             raise
@@ -153,6 +153,11 @@ class _Port:
         if self._callback is not None:
             self.device.ignore_types(sysex=True, timing=False, active_sense=True)
             self.device.set_callback(self._callback)
+
+    def settle(self) -> None:
+        """Wait: of two clients made at once JACK may never run the second."""
+        if self.is_jack:
+            sleep(_SETTLE_S)
 
     def watch(self) -> Literal["fine", "lost", "back"]:
         """Whether the port it is connected to went or came since the last look."""

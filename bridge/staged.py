@@ -14,7 +14,8 @@ from math import inf
 from queue import SimpleQueue
 from typing import TypeVar
 
-from bridge.daemon import Daemon, Watcher
+from bridge.arrivals import Arrival, Inbox
+from bridge.daemon import Daemon
 from bridge.errors import ModelError
 from bridge.events import (
     Ask,
@@ -30,9 +31,11 @@ from bridge.events import (
 from bridge.ledger import Ledger
 from bridge.memory_ports import MemoryPorts
 from bridge.midi_bytes import parse
-from bridge.performer import Performer, PlanFigures, checkpoints_of
+from bridge.performer import Performer, checkpoints_of
+from bridge.plan_figures import PlanFigures
 from bridge.player import Player, Timed
 from bridge.presets import Preset
+from bridge.seat import Seat, Watcher
 from bridge.session import Session
 from bridge.session_log import LogPlace, kept_session
 from bridge.simulation import Simulation
@@ -55,11 +58,12 @@ class Cast:
     factory: str
     log: LogPlace | None = None
 
-    def performer(self, queue: SimpleQueue[Event]) -> Performer:
-        """The model process, not yet started."""
+    def performer(self, queue: Inbox, players: Sequence[Inbox] = ()) -> Performer:
+        """The model process, not yet started; players: where each is answered."""
         return Performer(
             checkpoints_of(self.presets),
             queue,
+            players=players,
             device=self.device,
             factory=self.factory,
             meter=self.settings.meter,
@@ -83,7 +87,7 @@ class Outcome:
 
 def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]) -> Outcome:
     """Play it in real time; begins when the model is ready. Raises ModelError where it is not."""
-    queue: SimpleQueue[Event] = SimpleQueue()
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     ports = MemoryPorts()
     performer = cast.performer(queue)
     player = Player(messages, ports.feed, lambda: queue.put(Quit(0.0)))
@@ -91,13 +95,14 @@ def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
     watchers = [*watchers, cue]
     with cast.session(cast.presets) as session:
         try:
-            Daemon(session, ports, performer, queue, watchers=watchers, watch_s=WATCH_S).run()
+            seat = Seat(session, ports, performer, watchers=watchers)
+            Daemon([seat], performer, queue, watch_s=WATCH_S).run()
         finally:
             player.stop()
     sent = Ledger()
     for now, message in ports.sent:
         sent.record(message, now)
-    return Outcome(session.status(), sent, performer.figures, performer.device, cue.notes)
+    return Outcome(session.status(), sent, performer.figures[0], performer.device, cue.notes)
 
 
 class _Cue:
@@ -125,7 +130,7 @@ def play_fast(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
     There an answer has all the time it wants: each is chosen from as many drafts as its preset
     says, from a fixed number where that says `auto`, so that the same file gives the same notes.
     """
-    queue: SimpleQueue[Event] = SimpleQueue()
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     events = _events(messages)
     performer = cast.performer(queue)
     performer.start()
@@ -146,7 +151,7 @@ def play_fast(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]
             for watcher in watchers:
                 watcher.sent(done.action.message, done.time)
     notes = sum(isinstance(event, NoteOn) for event in events)
-    return Outcome(session.status(), sent, performer.figures, performer.device, notes)
+    return Outcome(session.status(), sent, performer.figures[0], performer.device, notes)
 
 
 def _events(messages: Sequence[Timed]) -> list[Event]:
@@ -155,7 +160,7 @@ def _events(messages: Sequence[Timed]) -> list[Event]:
     return list(chain((event for event in parsed if event is not None), [Quit(end)]))
 
 
-def _answer(queue: SimpleQueue[Event], performer: Performer, ask: Ask) -> Measure | None:
+def _answer(queue: SimpleQueue[Arrival], performer: Performer, ask: Ask) -> Measure | None:
     """Ask and wait, however long it takes: simulated deadlines mean nothing to the process."""
     performer.ask(replace(ask, deadline=inf, wanted_by=inf))
     while (planned := _await(queue, performer, Planned)).plan_id != ask.plan_id:
@@ -163,7 +168,7 @@ def _answer(queue: SimpleQueue[Event], performer: Performer, ask: Ask) -> Measur
     return planned.measure
 
 
-def _await(queue: SimpleQueue[Event], performer: Performer, kind: type[E]) -> E:
+def _await(queue: SimpleQueue[Arrival], performer: Performer, kind: type[E]) -> E:
     """The next event of a kind; raises ModelError when the model process dies instead."""
     while True:
         event = queue.get()

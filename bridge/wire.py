@@ -34,7 +34,8 @@ def unpack_measure(data: bytes) -> Measure:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An Ask, packed. Times are seconds of the monotonic clock, which all processes share."""
+    """An Ask of a player's, packed. Times are seconds of the monotonic clock, which all processes
+    share."""
 
     plan_id: int
     checkpoint: str
@@ -45,9 +46,10 @@ class Request:
     seed: int
     deadline: float
     wanted_by: float
+    player: int = 0
 
     @classmethod
-    def of(cls, ask: Ask) -> Request:
+    def of(cls, ask: Ask, player: int = 0) -> Request:
         """Pack what the session asks."""
         return cls(
             plan_id=ask.plan_id,
@@ -59,6 +61,7 @@ class Request:
             seed=ask.seed,
             deadline=ask.deadline,
             wanted_by=ask.wanted_by,
+            player=player,
         )
 
 
@@ -87,6 +90,7 @@ class Reply:
     candidates: int = 1
     spare_ms: float = 0.0
     is_tight: bool = False
+    player: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from pianogen.errors import CheckpointError
@@ -17,6 +18,9 @@ class FakeContinuation:
         self.meter = Meter()
         self.heard: tuple[Measure, ...] = ()
         self.listened = 0  # ever, to count the work
+
+    def another(self) -> FakeContinuation:
+        return type(self)()
 
     def reset(self, meter: Meter) -> None:
         self.meter, self.heard = meter, ()
@@ -35,6 +39,9 @@ class FakeContinuation:
         measure = Measure(self.meter, tuple(n for n in notes if n.onset < self.meter.steps))
         self.heard += (measure,)
         return measure
+
+    def answer_all(self, wishes: Sequence[tuple[FakeContinuation, Sampling, int]]) -> list[Measure]:
+        return [voice.answer(sampling, seed) for voice, sampling, seed in wishes]
 
     def mark(self) -> Any:
         return self.heard

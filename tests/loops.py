@@ -30,12 +30,14 @@ from time import perf_counter, sleep
 from typing import Any, TypeAlias
 
 from bridge import model_process
+from bridge.arrivals import Arrival
 from bridge.clock import Follower, period_of
 from bridge.daemon import Daemon
 from bridge.events import Action, Ask, Event, ModelReady, NoteOn, Planned, Quit, Send, Wake
 from bridge.memory_ports import MemoryPorts
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
+from bridge.seat import Seat
 from pianogen.checkpoint import load
 from pianogen.families.hybrid_player import HybridVoice
 from pianogen.grid import Measure, Meter, Note
@@ -73,7 +75,7 @@ class Band:
     """A model at work."""
 
     performer: Performer
-    queue: SimpleQueue[Event]
+    queue: SimpleQueue[Arrival]
     planning: Planning
 
 
@@ -84,7 +86,7 @@ class Stage:
     notes: deque[NoteOn]
     ports: MemoryPorts
     performer: Performer
-    queue: SimpleQueue[Event]
+    queue: SimpleQueue[Arrival]
     planning: Planning
 
     def plan_on(self) -> None:
@@ -129,7 +131,8 @@ class Score:
 def daemon_loop(stage: Stage) -> None:
     """As the daemon does it: asleep short of the deadline, then in naps, then awake."""
     score: Any = Score(stage)
-    Daemon(score, stage.ports, stage.performer, stage.queue).main_loop()
+    seat = Seat(score, stage.ports, stage.performer)
+    Daemon([seat], stage.performer, stage.queue).main_loop()
 
 
 def poll_loop(stage: Stage) -> None:
@@ -232,7 +235,7 @@ def percentiles(values: Sequence[float]) -> list[float]:
 @contextmanager
 def band(kind: type[Performer], factory: str) -> Iterator[Band]:
     """A model that is ready and at work."""
-    queue: SimpleQueue[Event] = SimpleQueue()
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     performer = kind([("default", None)], queue, factory=factory)
     performer.start()
     try:

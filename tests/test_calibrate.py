@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.arrivals import Inbox
 from bridge.calibrate import (
     NOTE_S,
     PITCHES,
@@ -190,13 +191,13 @@ def test_an_uneven_return_and_one_too_late_are_remarked_on() -> None:
 class RoomPorts:
     """Ports in a room: `then` is called after each note that goes out."""
 
-    def __init__(self, then: Callable[[list[ChannelMessage], SimpleQueue[Event]], None]) -> None:
+    def __init__(self, then: Callable[[list[ChannelMessage], Inbox], None]) -> None:
         self.sent: list[ChannelMessage] = []
         self.is_open = False
         self._then = then
-        self._queue: SimpleQueue[Event] = SimpleQueue()
+        self._queue: Inbox = SimpleQueue()
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         self._queue = queue
         self.is_open = True
         return "ports in a room"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pianogen.checkpoint import Checkpoint, load, load_continuation, save
 from pianogen.errors import CheckpointError
 from pianogen.families.arithmetic import gelu, log_sum, normed, panels, product, softmax
-from pianogen.families.drawn import written
+from pianogen.families.drawn import Theme, written
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.sizes import NOISE
@@ -77,6 +77,65 @@ def test_the_same_noise_gives_the_notes_that_torch_draws(
     )  # fmt: skip
     measures = random_measures(heard, seed, meter) or [Measure(meter)]
     same_drafts(both(seed % 2), measures, sampling, seed)
+
+
+@st.composite
+def themes_of(draw: st.DrawFn) -> tuple[HybridVoice, list[Theme]]:
+    """Up to four pasts of their own length in one meter, each with a sampling of its own."""
+    meter = draw(st.sampled_from([Meter(4, 4), Meter(3, 4), Meter(2, 4)]))
+    voice, themes = both(0)[0], []
+    for number in range(draw(st.integers(1, 4))):
+        sampling = replace(
+            FREE,
+            temperature=draw(st.sampled_from([0.7, 1.0])),
+            max_polyphony=draw(st.sampled_from([1, 2, 6, 12])),
+            low_pitch=draw(st.sampled_from([0, 50, 109])),
+            high_pitch=127,
+            min_p=draw(st.sampled_from([0.0, 0.05])),
+            density=draw(st.sampled_from([0.5, 1.0, 2.0])),
+            pitch_classes=draw(st.sampled_from([ALL_CLASSES, (0, 2, 4, 5, 7, 9, 11)])),
+        )
+        player = voice.another()
+        player.reset(meter)
+        for measure in random_measures(draw(st.integers(0, 5)), seed=number, meter=meter):
+            player.listen(measure)
+        noise = noise_of(draw(st.integers(0, 99)), meter, draw(st.integers(1, 12)))
+        themes.append(player.theme(sampling, noise))
+    return voice, themes
+
+
+@settings(max_examples=25, deadline=None)
+@given(themes_of())
+def test_what_is_drawn_from_several_pasts_at_once_is_what_each_gives_alone(
+    given_themes: tuple[HybridVoice, list[Theme]],
+) -> None:
+    voice, themes = given_themes
+    for theme, together in zip(themes, voice.engine.drawn(themes), strict=True):
+        (alone,) = voice.engine.drawn([theme])
+        meter = Meter(theme.noise.shape[1], 32)
+        assert len(together.nats) == len(theme.noise)
+        for row in range(len(theme.noise)):
+            assert written(meter, together, row) == written(meter, alone, row)
+        np.testing.assert_allclose(together.nats, alone.nats, atol=1e-3, rtol=1e-4)
+
+
+def test_two_who_answer_at_once_go_on_as_if_each_had_been_alone() -> None:
+    voice = both(0)[0]
+    heard = random_measures(2, seed=1), random_measures(4, seed=2)
+
+    def pair() -> list[HybridVoice]:
+        voices = [voice.another() for _ in heard]
+        for one, measures in zip(voices, heard, strict=True):
+            for measure in measures:
+                one.listen(measure)
+        return voices
+
+    two = Sampling(candidates=2), Sampling(candidates=5)
+    together, alone = pair(), pair()
+    for seed in range(3):
+        wishes = [(one, sampling, seed) for one, sampling in zip(together, two, strict=True)]
+        answers = together[0].answer_all(wishes)
+        assert answers == [one.answer(s, seed) for one, s in zip(alone, two, strict=True)]
 
 
 def test_the_default_checkpoint_plays_the_notes_that_torch_draws() -> None:

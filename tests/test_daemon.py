@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from bridge.arrivals import Arrival
 from bridge.daemon import Daemon
 from bridge.demo_music import BEATS_A_MEASURE, demo_strokes
 from bridge.errors import ModelError
@@ -41,6 +42,7 @@ from bridge.performer import Performer
 from bridge.player import Stroke, Timed, clock_messages, performance, stroke_messages
 from bridge.presets import load_presets
 from bridge.recording import Recording
+from bridge.seat import Seat
 from bridge.staged import Cast, Outcome, play_fast, play_live
 from bridge.status import Settings, Status
 from bridge.summary import summary
@@ -53,7 +55,7 @@ BPM = 300.0
 class FakePerformer(Performer):
     """Says it is ready, and answers nothing."""
 
-    def __init__(self, queue: SimpleQueue[Event]) -> None:
+    def __init__(self, queue: SimpleQueue[Arrival]) -> None:
         super().__init__([], queue)
 
     def start(self) -> None:
@@ -79,10 +81,11 @@ class ScriptedSession:
         raise NotImplementedError
 
 
-def daemon_of(session: Any) -> tuple[Daemon, MemoryPorts, SimpleQueue[Event]]:
-    queue: SimpleQueue[Event] = SimpleQueue()
+def daemon_of(session: Any) -> tuple[Daemon, MemoryPorts, SimpleQueue[Arrival]]:
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     ports = MemoryPorts()
-    return Daemon(session, ports, FakePerformer(queue), queue), ports, queue
+    performer = FakePerformer(queue)
+    return Daemon([Seat(session, ports, performer)], performer, queue), ports, queue
 
 
 def test_a_deadline_wakes_the_session_no_sooner_than_it_is_due() -> None:
@@ -143,7 +146,7 @@ def test_what_a_session_forgets_to_end_is_ended_at_the_end() -> None:
 class FakeReload:
     """Brings presets at the second poll."""
 
-    def __init__(self, queue: SimpleQueue[Event]) -> None:
+    def __init__(self, queue: SimpleQueue[Arrival]) -> None:
         self.told: list[str] = []
         self._queue = queue
 
@@ -165,10 +168,11 @@ def test_presets_that_change_reach_the_session() -> None:
             queue.put(Quit(event.time))
         return ()
 
-    queue: SimpleQueue[Event] = SimpleQueue()
+    queue: SimpleQueue[Arrival] = SimpleQueue()
     session: Any = ScriptedSession(script)
     reload: Any = FakeReload(queue)
-    Daemon(session, MemoryPorts(), FakePerformer(queue), queue, reload=reload).run()
+    performer = FakePerformer(queue)
+    Daemon([Seat(session, MemoryPorts(), performer)], performer, queue, reload=reload).run()
     assert reload.told == ["start", "poll", "poll", "close"]
 
 

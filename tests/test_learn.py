@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.arrivals import Inbox
 from bridge.cli import main
 from bridge.control_map import CONTROLS, DEFAULT_BINDINGS, VALUES, Binding, Source
 from bridge.controls_file import read_controls
@@ -368,7 +369,7 @@ class HandPorts:
         self.is_open = False
         self._events = events
 
-    def open(self, queue: SimpleQueue[Event]) -> str:
+    def open(self, queue: Inbox) -> str:
         self.is_open = True
         for event in self._events:
             queue.put(event)
@@ -430,7 +431,7 @@ def test_ctrl_c_writes_nothing_and_says_so(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
 
     class Interrupted(HandPorts):
-        def open(self, queue: SimpleQueue[Event]) -> str:
+        def open(self, queue: Inbox) -> str:
             signal.raise_signal(signal.SIGINT)
             return super().open(queue)
 

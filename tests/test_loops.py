@@ -31,7 +31,7 @@ def test_every_loop_sends_every_note_while_the_model_plans(
             late = lateness_ms(loop, playing, SECONDS, is_raised=False)
             assert len(late) == len(due_notes(0.0, SECONDS))
             assert min(late) >= 0
-        assert playing.performer.figures.response_ms
+        assert playing.performer.figures[0].response_ms
 
 
 def test_a_model_that_does_not_load_is_told() -> None:

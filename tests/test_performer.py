@@ -147,6 +147,9 @@ class TimedContinuation(FakeContinuation):
         super().__init__()
         self.clock, self.slowness = clock, 1.0
 
+    def another(self) -> FakeContinuation:
+        return TimedContinuation(self.clock)
+
     def listen(self, measure: Measure) -> None:
         super().listen(measure)
         self.clock.time += 0.02 * self.slowness
@@ -260,8 +263,8 @@ def test_it_answers_what_it_is_asked() -> None:
         first = await_event(queue, Planned)
         assert first.plan_id == 1
         assert first.measure == TestRecall().fresh(A)
-        assert len(performer.figures.response_ms) == 1
-        assert list(performer.figures.candidates) == [first.candidates] == [1]
+        assert len(performer.figures[0].response_ms) == 1
+        assert list(performer.figures[0].candidates) == [first.candidates] == [1]
 
 
 def test_a_request_past_its_deadline_is_skipped() -> None:
@@ -269,7 +272,7 @@ def test_a_request_past_its_deadline_is_skipped() -> None:
         await_event(queue, ModelReady)
         performer.ask(replace(ask(1, A), deadline=perf_counter() - 1))
         assert await_event(queue, Planned).measure is None
-        assert performer.figures.late == 1
+        assert performer.figures[0].late == 1
 
 
 def test_a_failed_answer_is_none_and_the_next_is_an_answer() -> None:
@@ -279,7 +282,7 @@ def test_a_failed_answer_is_none_and_the_next_is_an_answer() -> None:
         assert await_event(queue, Planned).measure is None
         performer.ask(ask(2, A, seed=0))
         assert await_event(queue, Planned).measure is not None
-        assert performer.figures.failed == 1
+        assert performer.figures[0].failed == 1
 
 
 @pytest.mark.parametrize("how", ["killed from outside", "died of itself"])
@@ -333,6 +336,9 @@ class SlowContinuation(FakeContinuation):
     def __init__(self, name: str, done: list[str]) -> None:
         super().__init__()
         self.name, self.done = name, done
+
+    def another(self) -> FakeContinuation:
+        return SlowContinuation(self.name, self.done)
 
     def answer(self, sampling: Sampling, seed: int) -> Measure:
         self.done.append(self.name)

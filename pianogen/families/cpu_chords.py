@@ -5,14 +5,18 @@ A draft that has come to its stop is no longer computed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pianogen.families.arithmetic import Bools, Floats, Ints, gelu, parts
-from pianogen.families.cpu_echo import Recalled
+from pianogen.families.cpu_echo import Chosen, Recalled
 from pianogen.families.cpu_hearing import CLASS, OF_CLASS, profile
 from pianogen.families.cpu_weights import BLOCK, Weights
+from pianogen.families.drawn import Theme
 from pianogen.families.sizes import (
     FINGERS,
     FLOOR,
@@ -29,39 +33,72 @@ from pianogen.families.steering import Push, lean_of
 from pianogen.grid import KEYS, LOWEST_KEY, VELOCITY_BINS
 from pianogen.sampling import Sampling
 
+Floats64: TypeAlias = NDArray[np.float64]
+
 AROUND: Floats = (np.abs(np.arange(KEYS)[:, None] - np.arange(KEYS)) <= NEAR).astype(np.float32)
 
 
 class Wishes:
-    """A `Sampling` as arrays. hidden (89, 89): what is added to the logits of the keys and of the
-    stop where the lowest key so far is that of the row: only lower keys, and those in range; no
-    stop before the first. lean (89,): what is added to logits to draw from."""
+    """How each of some drafts is to be drawn, as arrays: a `Sampling` and a push a theme.
 
-    def __init__(self, sampling: Sampling, push: Push) -> None:
-        low, high = sampling.low_pitch - LOWEST_KEY, sampling.high_pitch - LOWEST_KEY
-        keys = np.arange(KEYS)
-        inside = (keys >= low) & (keys <= high)
-        open_ = np.ones((KEYS + 1, KEYS + 1), bool)
-        open_[:, :STOP] = (keys < np.arange(KEYS + 1)[:, None]) & inside
-        open_[NO_KEY, STOP] = False
-        self.hidden = np.where(open_, 0, NOWHERE).astype(np.float32)
-        self.lean, self.push = np.array(lean_of(sampling, push), np.float32), push
+    of (N,): which theme's a draft is. hidden (themes, 89, 89): what is added to the logits of the
+    keys and of the stop where the lowest key so far is that of the row: only lower keys, and those
+    in range; no stop before the first. lean (themes, 89): what is added to logits to draw from.
+    All else is (N,); always, wanting and goal are the push's.
+    """
+
+    def __init__(self, themes: Sequence[Theme], of: Ints) -> None:
+        samplings, pushes = [t.sampling for t in themes], [t.push for t in themes]
+
+        def each(name: str, of_whom: Sequence[Sampling | Push] = samplings) -> Floats64:
+            return np.array([getattr(one, name) for one in of_whom], np.float64)[of]
+
+        inside = np.array([_inside(sampling) for sampling in samplings])
+        self.of = of
+        self.hidden = np.where([_open(keys) for keys in inside], 0, NOWHERE).astype(np.float32)
+        leans = [lean_of(t.sampling, t.push) for t in themes]
+        self.lean = np.array(leans, np.float32)
         self.is_leaning = bool(self.lean.any())
-        self.anything = bool((inside & (self.lean[:STOP] == 0)).any())
-        self.most = min(sampling.max_polyphony, FINGERS)
-        self.polyphony = sampling.max_polyphony
-        self.rhythm = np.float32(sampling.rhythm_temperature)
-        self.pitch, self.min_p = sampling.temperature, sampling.min_p
-        self.velocity, self.length = sampling.velocity_temperature, sampling.duration_temperature
+        self.anything = (inside & (self.lean[:, :STOP] == 0)).any(axis=1)[of]
+        self.polyphony = np.array([sampling.max_polyphony for sampling in samplings])[of]
+        self.most = np.minimum(self.polyphony, FINGERS)
+        self.rhythm = each("rhythm_temperature").astype(np.float32)
+        self.pitch, self.min_p = each("temperature"), each("min_p")
+        self.velocity, self.length = each("velocity_temperature"), each("duration_temperature")
+        self.always = each("always", pushes).astype(np.float32)
+        self.wanting = each("wanting", pushes).astype(np.float32)
+        self.goal = each("goal", pushes)
+        self.is_pushing = bool(self.always.any() or self.wanting.any())
+        self.is_bounded = bool(self.min_p.any())
 
 
-def drawn_index(logits: Floats, temperature: float, noise: Floats, min_p: float = 0.0) -> Ints:
-    """An index a row, by its probability at the temperature; noise (N,) in 0..1."""
-    tempered = logits / np.float64(temperature)
+def _inside(sampling: Sampling) -> Bools:
+    """Which keys are in range, (88,)."""
+    keys = np.arange(KEYS)
+    inside: Bools = (keys >= sampling.low_pitch - LOWEST_KEY) & (
+        keys <= sampling.high_pitch - LOWEST_KEY
+    )
+    return inside
+
+
+def _open(inside: Bools) -> Bools:
+    """Which keys, and whether the stop, may come below each lowest key so far, (89, 89)."""
+    open_ = np.ones((KEYS + 1, KEYS + 1), bool)
+    open_[:, :STOP] = (np.arange(KEYS) < np.arange(KEYS + 1)[:, None]) & inside
+    open_[NO_KEY, STOP] = False
+    return open_
+
+
+def drawn_index(
+    logits: Floats, temperature: Floats64, noise: Floats, min_p: Floats64 | None = None
+) -> Ints:
+    """An index a row, by its probability at its temperature; all but the logits (N,), noise in
+    0..1."""
+    tempered = logits / temperature[:, None]
     tempered -= tempered.max(axis=1, keepdims=True)
     chances = np.exp(tempered, out=tempered)
-    if min_p > 0:
-        chances *= chances >= min_p  # the likeliest is 1 here
+    if min_p is not None:
+        chances *= chances >= min_p[:, None]  # the likeliest is 1 here
     sums = chances.cumsum(axis=1)
     passed = sums <= noise[:, None] * sums[:, -1:]
     index: Ints = np.minimum(passed.sum(axis=1), logits.shape[1] - 1)
@@ -100,16 +137,6 @@ class Memory:
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
-    """One note in each of some drafts: ranks of the drafts, (n,) each."""
-
-    rank: Ints
-    key: Ints
-    bins: Ints
-    lengths: Ints  # indices into DURATIONS
-
-
-@dataclass(frozen=True, eq=False)
 class Decision:
     """What was drawn from which logits, for its nats: of ranks among the drafts of the step."""
 
@@ -122,8 +149,9 @@ class Decision:
 class Chords:
     """Draws the notes of a step."""
 
-    def __init__(self, weights: Weights, wishes: Wishes, drafts: int) -> None:
+    def __init__(self, weights: Weights, wishes: Wishes) -> None:
         self._weights, self._wishes = weights, wishes
+        drafts = len(wishes.of)
         config = weights.config
         margin = config.width // 2
         self._inside = slice(margin, margin + KEYS)
@@ -168,20 +196,29 @@ class Chords:
     # --- note by note ---------------------------------------------------------------------------
 
     def draw(
-        self, ground: Ground, memory: Memory, noise: Floats
+        self, rows: Ints, ground: Ground, memory: Memory, noise: Floats
     ) -> tuple[list[Chosen], list[Decision]]:
-        """The notes of R drafts of a step, from noise (R, 30), and what they were
+        """The notes of a step in drafts `rows` (R,), from noise (R, 30), and what they were
         drawn from."""
         weights, wishes = self._weights, self._wishes
-        at = np.arange(len(noise))
+        at, most = np.arange(len(noise)), wishes.most[rows]
+        least = most.min()
         lowest, above = np.full(len(at), NO_KEY), np.zeros((len(at), 3), np.float32)
         field, overall = ground.field, _overall(memory.level)
         chosen, decisions = [], []
-        for finger in range(wishes.most):
+        for finger in range(most.max()):
+            if finger >= least:
+                going = most[at] > finger
+                at, field, lowest, above = (x[going] for x in (at, field, lowest, above))
+                if not len(at):
+                    break
+            row = rows[at]
             logits, mixed = self._scores(ground, at, field, lowest, finger)
+            logits += wishes.hidden[wishes.of[row], lowest]
             lot = noise[at, 3 * finger]
-            leaning = logits + wishes.lean if wishes.is_leaning else logits
-            index = drawn_index(leaning, wishes.pitch, lot, wishes.min_p)
+            leaning = logits + wishes.lean[wishes.of[row]] if wishes.is_leaning else logits
+            min_p = wishes.min_p[row] if wishes.is_bounded else None
+            index = drawn_index(leaning, wishes.pitch[row], lot, min_p)
             decisions.append(Decision(1, at, logits, index))
             going = index != STOP
             if not going.all():
@@ -194,23 +231,23 @@ class Chords:
                 *_touch(memory.level, overall, at, index),
                 above,
             ]
-            note, drawn = self._touched(ground, memory, at, index, told, noise[:, 3 * finger + 1 :])
+            lots = noise[:, 3 * finger + 1 :]
+            note, drawn = self._touched(rows, ground, memory, at, index, told, lots)
             chosen.append(note)
             decisions += drawn
-            if finger + 1 < wishes.most:
-                field = field + weights.influence[index]
-                lowest = index
-                above = np.stack(
-                    [np.ones(len(at)), note.bins / (VELOCITY_BINS - 1), note.lengths / 32],
-                    1,
-                    dtype=np.float32,
-                )
+            field = field + weights.influence[index]
+            lowest = index
+            above = np.stack(
+                [np.ones(len(at)), note.bins / (VELOCITY_BINS - 1), note.lengths / 32],
+                1,
+                dtype=np.float32,
+            )
         return chosen, decisions
 
     def _scores(
         self, ground: Ground, at: Ints, field: Floats, lowest: Ints, finger: int
     ) -> tuple[Floats, Floats]:
-        """Logits (L, 89), the stop last, and the mixed field (L, 88, C)."""
+        """Logits (L, 89), the stop last, of all keys, and the mixed field (L, 88, C)."""
         weights, L = self._weights, len(at)
         x = np.maximum(field, 0).reshape(-1, field.shape[2]) @ weights.mix
         x += weights.mix_bias
@@ -226,26 +263,32 @@ class Chords:
             hidden += weights.stop_of_lowest[lowest] + weights.stop_of_count[min(finger, MOST)]
             logits[:, STOP] = gelu(hidden) @ weights.stop_out
             logits[:, STOP] += weights.stop_out_bias + ground.left[at, lowest]
-        logits += self._wishes.hidden[lowest]
         return logits, mixed
 
     def _touched(
-        self, ground: Ground, memory: Memory, at: Ints, key: Ints, told: list[Floats], noise: Floats
+        self,
+        rows: Ints,
+        ground: Ground,
+        memory: Memory,
+        at: Ints,
+        key: Ints,
+        told: list[Floats],
+        noise: Floats,
     ) -> tuple[Chosen, list[Decision]]:
         """How loud and how long the chosen keys are."""
-        weights, wishes = self._weights, self._wishes
+        weights, wishes, row = self._weights, self._wishes, rows[at]
         both = ground.touch[at] + weights.touch_of_key[key] + told[0] @ weights.touch_of_field
         both += np.concatenate(told[1:], axis=1) @ weights.touch_of_rest
         velocity, duration, loud, long = parts(both, weights.touch_sizes)
         recent = self._recent(memory, at, key)
         logits = gelu(velocity) @ weights.velocity + weights.velocity_bias
         logits += np.matmul(loud[:, None], recent[:, :, 0])[:, 0]
-        bins = drawn_index(logits, wishes.velocity, noise[at, 0])
+        bins = drawn_index(logits, wishes.velocity[row], noise[at, 0])
         played = (bins / np.float32(VELOCITY_BINS - 1)).astype(np.float32)[:, None]
         duration = duration + played * weights.touch_of_played
         longs = gelu(duration) @ weights.duration + weights.duration_bias
         longs += np.matmul(long[:, None], recent[:, :, 1])[:, 0]
-        lengths = drawn_index(longs, wishes.length, noise[at, 1])
+        lengths = drawn_index(longs, wishes.length[row], noise[at, 1])
         decisions = [Decision(2, at, logits, bins), Decision(3, at, longs, lengths)]
         note = Chosen(at, key, bins, lengths)
         self._remember(memory, note)

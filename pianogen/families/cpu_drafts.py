@@ -1,4 +1,7 @@
-"""A measure drawn N times at once, a step at a time, from one past; without torch.
+"""A measure drawn N times at once, a step at a time, from one past or several; without torch.
+
+    theme 0: past 0, how    rows 0 1 2 3     one matrix product a step for all of them; only what
+    theme 1: past 1, how    rows 4 5         is attended to and echoed is each past's own
 
 As `drafts`, for a CPU: drafts in which nothing begins are passed over, and what only fades is
 kept as it was at the measure line, with how much is left of it. What is drawn with the same noise
@@ -6,6 +9,9 @@ is the same, but for rounding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +25,8 @@ from pianogen.families.arithmetic import (
     product,
     softplus,
 )
-from pianogen.families.cpu_chords import Chords, Chosen, Decision, Memory, Wishes, planes_of
-from pianogen.families.cpu_echo import Pool
+from pianogen.families.cpu_chords import Chords, Decision, Memory, Wishes, planes_of
+from pianogen.families.cpu_echo import Chosen, Pools
 from pianogen.families.cpu_hearing import (
     OF_CLASS,
     decoded,
@@ -28,9 +34,9 @@ from pianogen.families.cpu_hearing import (
     outer_lines,
     profile,
 )
-from pianogen.families.cpu_past import Past, Places, Surroundings
+from pianogen.families.cpu_past import History, Past, Places, Surroundings
 from pianogen.families.cpu_weights import Weights
-from pianogen.families.drawn import Drawn
+from pianogen.families.drawn import Drawn, Theme, parted
 from pianogen.families.sizes import ALMOST, DURATIONS, FINGERS, RHYTHM
 from pianogen.families.steering import EASE
 from pianogen.grid import KEYS, VELOCITY_BINS
@@ -45,34 +51,23 @@ SURE = np.float32(80)  # nats against: chances are no smaller, and exponentials 
 
 
 class Drafts:
-    """N drafts of the measure after a past."""
+    """N drafts, those of a theme in rows that follow each other."""
 
-    def __init__(
-        self, weights: Weights, places: Places, past: Past, wishes: Wishes, noise: Floats
-    ) -> None:
-        self.weights, self.places, self.past, self.noise = weights, places, past, noise
-        self.wishes = wishes
-        (N, S, _), history = noise.shape, past.history
-        self.around = Surroundings.of(weights, places, past)
-        self.pool = Pool(weights, places, past.left, N)
-        self.chords = Chords(weights, self.wishes, N)
-        self.h, self.c = (np.repeat(x[:1], N, axis=0) for x in (past.h, past.c))
-        self.given = np.zeros((N, HARMONY.stop), np.float32)
-        self.given[:, ONSETS] = history.rolls[-1][-1]
-        self.given[:, BINS] = np.minimum(history.velocity, 4) / 2
-        self.earlier = np.concatenate(history.rolls)
+    def __init__(self, weights: Weights, places: Places, themes: Sequence[Theme]) -> None:
+        self.weights, self.places = weights, places
+        self.noise = np.concatenate([theme.noise for theme in themes])
+        (N, S, _), self.sizes = self.noise.shape, [len(theme.noise) for theme in themes]
+        self.of = of = np.repeat(np.arange(len(themes)), self.sizes)  # which theme a row is of
+        self.wishes = Wishes(themes, of)
+        self.chords = Chords(weights, self.wishes)
+        pasts: list[Past] = [theme.past for theme in themes]
+        self.around = [Surroundings.of(weights, places, past) for past in pasts]
+        self.pools = Pools(weights, places, [past.left for past in pasts], self.sizes)
+        self.h, self.c = (
+            np.stack(x)[of] for x in zip(*((p.h[0], p.c[0]) for p in pasts), strict=True)
+        )
+        self._begin_with([past.history for past in pasts])
         self.own = np.zeros((N, S, KEYS), np.float32)
-        counts = np.concatenate([self.earlier.sum(axis=1), np.zeros(S + 1, np.float32)])
-        self.counts = np.repeat(counts[None], N, axis=0)
-        self.level, self.memory, self.latest = (
-            np.repeat(x[None], N, axis=0) for x in (history.level, history.memory, history.latest)
-        )
-        self.until, self.struck = (
-            np.repeat(x[None], N, axis=0) for x in (history.remaining, -history.age)
-        )
-        self.classes = self.level[:, :2, 0] @ OF_CLASS
-        self.lines = np.repeat(np.stack(outer_lines(history.latest[None]), axis=1), N, axis=0)
-        self.newest = np.full(N, -history.since)
         self.drawn = Drawn(
             keys=np.full((N, S, FINGERS), -1),
             bins=np.zeros((N, S, FINGERS), np.int64),
@@ -83,19 +78,37 @@ class Drafts:
         self.onset_logits, self.fired = np.empty((S, N), np.float32), np.empty((S, N), bool)
         self.decisions: list[tuple[Ints, Decision]] = []
 
-    def draw(self) -> Drawn:
-        """Every step, one after the other."""
+    def _begin_with(self, histories: Sequence[History]) -> None:
+        """What each row is told of before, as it is at the measure line."""
+        of, S = self.of, self.places.steps
+
+        def told(name: str) -> Any:
+            return np.stack([getattr(history, name) for history in histories])[of]
+
+        self.level, self.memory, self.latest = told("level"), told("memory"), told("latest")
+        self.until, self.struck, self.newest = told("remaining"), -told("age"), -told("since")
+        self.classes = self.level[:, :2, 0] @ OF_CLASS
+        self.lines = np.stack(outer_lines(self.latest), axis=1)
+        self.earlier = np.stack([np.concatenate(history.rolls) for history in histories])
+        counts = np.pad(self.earlier.sum(axis=2), ((0, 0), (0, S + 1)))
+        self.counts = counts[of]
+        self.given = np.zeros((len(of), HARMONY.stop), np.float32)
+        self.given[:, ONSETS] = self.earlier[of, -1]
+        self.given[:, BINS] = np.minimum(told("velocity"), 4) / 2
+
+    def draw(self) -> list[Drawn]:
+        """Every step, one after the other; returns each theme's drafts."""
         for step in range(self.places.steps):
             self._play(step)
         self._count_nats()
-        return self.drawn
+        return parted(self.drawn, self.sizes)
 
     def _play(self, step: int) -> None:
         held = self.until > step
         state = self._state(step, held)
         logits = self._onset(state)
-        push = self._push(step)
-        chance = 1 / (1 + np.exp(np.minimum(-(logits + push) / self.wishes.rhythm, SURE)))
+        pushed = logits + self._push(step) if self.wishes.is_pushing else logits
+        chance = 1 / (1 + np.exp(np.minimum(-pushed / self.wishes.rhythm, SURE)))
         fires = (self.noise[:, step, 0] < chance) & self.wishes.anything
         self.onset_logits[step], self.fired[step] = logits, fires
         self.given[:, ONSETS], self.given[:, BINS] = 0, 0
@@ -121,14 +134,22 @@ class Drafts:
         given += self.places.given[step]
         given = normed_centred(given, *weights.norm_in)
         query = product(given, weights.query) + weights.query_bias
-        attended = self.around.attend(query, self.around.bias[step : step + 1])
-        z = product(attended, weights.attended)
+        z = product(self._attended(step, query), weights.attended)
         z += weights.attended_bias
         z += given
         gates = product(np.concatenate([z, self.h], axis=1), weights.gates)
         gates += weights.gates_bias
         self.h, self.c = lstm_cell(gates, self.c)
         return decoded(weights, self.h, z)
+
+    def _attended(self, step: int, query: Floats) -> Floats:
+        """What each row finds in the measures before it, (N, H)."""
+        found, first = [], 0
+        for around, size in zip(self.around, self.sizes, strict=True):
+            some = query[first : first + size]
+            found.append(around.attend(some, around.bias[step : step + 1]))
+            first += size
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def _onset(self, state: Floats) -> Floats:
         """The onset logits (N,), steered by the rhythm."""
@@ -141,10 +162,11 @@ class Drafts:
 
     def _push(self, step: int) -> Floats:
         """How much the drafts are pushed towards more notes, (N,)."""
-        push, steps = self.wishes.push, self.places.steps
+        wishes, steps = self.wishes, self.places.steps
         played = self.counts[:, 4 * steps :].sum(axis=1)
-        short = np.log(np.float32(push.goal * step / steps + EASE) / (played + np.float32(EASE)))
-        pushed: Floats = np.float32(push.always) + np.float32(push.wanting) * short
+        wanted = (wishes.goal * step / steps + EASE).astype(np.float32)
+        short = np.log(wanted / (played + np.float32(EASE)))
+        pushed: Floats = wishes.always + wishes.wanting * short
         return pushed
 
     # --- what begins ----------------------------------------------------------------------------
@@ -152,7 +174,8 @@ class Drafts:
     def _choose(self, step: int, rows: Ints, state: Floats, held: Bools) -> Chosen:
         """Draw the notes of some drafts, and leave them to be reminded of."""
         lines = self.lines[rows]
-        recalled = self.pool.recall(step, rows, state, lines)
+        recalled = self.pools.recall(step, rows, state, lines)
+        key_of, marks = self.pools.notes()
         gone = self.places.gone[step]
         level = self.level[rows] * gone[:, None, None]
         before = [self._roll(step - back, rows) for back in self.places.back]
@@ -163,10 +186,10 @@ class Drafts:
             decayed=[self.memory[row] for row in rows.tolist()],
             faded=self.places.gone_of[step],
             thought=recalled.thought,
-            key_of=self.pool.key_of[: self.pool.notes],
-            marks=self.pool.marks[: self.pool.notes],
+            key_of=key_of,
+            marks=marks,
         )
-        chosen, decisions = self.chords.draw(ground, memory, self.noise[rows, step, 1:])
+        chosen, decisions = self.chords.draw(rows, ground, memory, self.noise[rows, step, 1:])
         self.decisions += [(rows, decision) for decision in decisions]
         for finger, note in enumerate(chosen):
             at = (rows[note.rank], step, finger)
@@ -175,14 +198,13 @@ class Drafts:
         notes = _together(chosen)
         roll = np.zeros((len(rows), KEYS), np.float32)
         roll[notes.rank, notes.key] = 1
-        self.pool.add_notes(notes.rank, notes.key, notes.bins, notes.lengths)
-        self.pool.add_onsets(step, rows, recalled, roll, lines)
+        self.pools.add(step, rows, recalled, roll, lines, notes)
         self.latest[rows] = roll
         return notes
 
     def _roll(self, step: int, rows: Ints) -> Floats:
         """What began on a step of this measure or, less than 0, before it."""
-        roll: Floats = self.own[rows, step] if step >= 0 else self.earlier[step]
+        roll: Floats = self.own[rows, step] if step >= 0 else self.earlier[self.of[rows], step]
         return roll
 
     def _begin(self, step: int, rows: Ints, notes: Chosen) -> None:
@@ -208,7 +230,7 @@ class Drafts:
         """Keys struck again end now, and the oldest of the others until all fit the limit."""
         held = self.until[rows] > step
         cut, others = held & new, held & ~new
-        room = self.wishes.polyphony - new.sum(axis=1)
+        room = self.wishes.polyphony[rows] - new.sum(axis=1)
         for rank in np.flatnonzero(others.sum(axis=1) > room).tolist():
             keys = np.flatnonzero(others[rank])
             oldest_last = np.argsort(-self.struck[rows[rank], keys], kind="stable")

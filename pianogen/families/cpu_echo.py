@@ -1,4 +1,4 @@
-"""The echo while drafts are drawn, without torch: one pool of onsets for the past and all drafts.
+"""The echo while drafts are drawn, without torch: one pool of onsets for a past and all its drafts.
 
     past onsets, seen by all      of draft 1  of draft 0  of draft 2 ...   in the order they come
     [m m m m m m m m m m m m m m][1          ][0         ][2        ]
@@ -9,8 +9,8 @@ answered by the same few multiplications.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -35,6 +35,92 @@ class Recalled:
     thought: Floats
     key: Floats
     value: Floats
+
+    def of(self, some: slice) -> Recalled:
+        """That of some of the drafts."""
+        return Recalled(*(getattr(self, field.name)[some] for field in fields(Recalled)))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Notes that begin in some drafts: ranks of the drafts, (n,) each."""
+
+    rank: Ints
+    key: Ints
+    bins: Ints
+    lengths: Ints  # indices into DURATIONS
+
+
+class Pools:
+    """A pool for each of several pasts, whose drafts' rows follow each other, as one.
+
+    sizes: how many drafts each has. What a pool is asked does not depend on the others.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        places: Places,
+        lefts: Sequence[Sequence[Left]],
+        sizes: Sequence[int],
+    ) -> None:
+        self._pools = [
+            Pool(weights, places, left, size) for left, size in zip(lefts, sizes, strict=True)
+        ]
+        self._bounds = np.cumsum([0, *sizes])
+
+    def recall(self, step: int, rows: Ints, state: Floats, lines: Ints) -> Recalled:
+        """As a pool's; what a row thinks of another pool's notes is 0."""
+        if len(self._pools) == 1:
+            return self._pools[0].recall(step, rows, state, lines)
+        parts = [
+            pool.recall(step, rows[some] - first, state[some], lines[some])
+            for pool, first, some in self._shares(rows)
+        ]
+        return self._joined(parts, rows)
+
+    def notes(self) -> tuple[Ints, Floats]:
+        """Key (n,) and marks (n, 64) of every note there is."""
+        found = [(pool.key_of[: pool.notes], pool.marks[: pool.notes]) for pool in self._pools]
+        if len(found) == 1:
+            return found[0]
+        keys, marks = zip(*found, strict=True)
+        return np.concatenate(keys), np.concatenate(marks)
+
+    def add(
+        self, step: int, rows: Ints, recalled: Recalled, chosen: Floats, lines: Ints, notes: Chosen
+    ) -> None:
+        """An onset of each of drafts `rows`: its notes (R, 88), the lines (R, 2) before it; the
+        same as single notes, by their ranks among those rows."""
+        if len(self._pools) == 1:
+            self._pools[0].add_notes(notes)
+            self._pools[0].add_onsets(step, rows, recalled, chosen, lines)
+            return
+        for pool, first, some in self._shares(rows):
+            mine = (some.start <= notes.rank) & (notes.rank < some.stop)
+            rank, key = notes.rank[mine] - some.start, notes.key[mine]
+            pool.add_notes(Chosen(rank, key, notes.bins[mine], notes.lengths[mine]))
+            pool.add_onsets(step, rows[some] - first, recalled.of(some), chosen[some], lines[some])
+
+    def _shares(self, rows: Ints) -> Iterator[tuple[Pool, int, slice]]:
+        """Each pool that has some of the rows, its first row, and where those are among them."""
+        ends = np.searchsorted(rows, self._bounds).tolist()
+        for number, pool in enumerate(self._pools):
+            if ends[number] < ends[number + 1]:
+                yield pool, int(self._bounds[number]), slice(ends[number], ends[number + 1])
+
+    def _joined(self, parts: list[Recalled], rows: Ints) -> Recalled:
+        firsts = np.cumsum([0, *(pool.notes for pool in self._pools)])
+        thought = np.zeros((len(rows), 2, firsts[-1]), np.float32)
+        shares = self._shares(rows)
+        for part, (pool, _, some) in zip(parts, shares, strict=True):
+            place = firsts[self._pools.index(pool)]
+            thought[some, :, place : place + pool.notes] = part.thought
+        added, brought, key, value = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("added", "rows", "key", "value")
+        )
+        return Recalled(added, brought, thought, key, value)
 
 
 class Pool:
@@ -106,12 +192,12 @@ class Pool:
         logits /= logits.sum(axis=2, keepdims=True) + np.exp(none - most)
         return logits
 
-    def add_notes(self, ranks: Ints, keys: Ints, bins: Ints, lengths: Ints) -> None:
+    def add_notes(self, notes: Chosen) -> None:
         """Notes of the onsets that `add_onsets` is to add, by their ranks among those."""
-        first, last = self.notes, self.notes + len(keys)
-        self._onset_of[first:last] = self.onsets + ranks
-        self.key_of[first:last] = keys
-        self.marks[first:last] = marked(bins, lengths)
+        first, last = self.notes, self.notes + len(notes.key)
+        self._onset_of[first:last] = self.onsets + notes.rank
+        self.key_of[first:last] = notes.key
+        self.marks[first:last] = marked(notes.bins, notes.lengths)
         self.notes = last
 
     def add_onsets(

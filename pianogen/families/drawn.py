@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pianogen.families.steering import Push
 from pianogen.grid import LOWEST_KEY, Measure, Meter, Note
+from pianogen.sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Theme:
+    """What drafts are drawn from: a past of the engine's, how, and noise (N, S, 31), numbers in
+    0..1, a row a draft."""
+
+    past: Any
+    sampling: Sampling
+    push: Push
+    noise: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,15 @@ def written(meter: Meter, drawn: Drawn, row: int) -> Measure:
                 newest[key] = len(notes)
                 notes.append(Note(step, key + LOWEST_KEY, bin_, duration))
     return Measure(meter, tuple(notes))
+
+
+def parted(drawn: Drawn, sizes: Sequence[int]) -> list[Drawn]:
+    """Drafts drawn together, so many of each measure, as those of each."""
+    ends = np.cumsum(sizes)
+    return [
+        Drawn(*(getattr(drawn, f.name)[end - size : end] for f in fields(Drawn)))
+        for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def joined(parts: Sequence[Drawn]) -> Drawn:

@@ -6,7 +6,7 @@ and seed give the same measure. Computing is an engine's: `cpu_hybrid` in numpy,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from pianogen.choosing import Draft, choose
 from pianogen.errors import ConfigError
-from pianogen.families.drawn import Drawn, written
+from pianogen.families.drawn import Drawn, Theme, written
 from pianogen.families.sizes import NOISE, REACH, SHORTEST
-from pianogen.families.steering import Push, push_of
+from pianogen.families.steering import push_of
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
 
@@ -34,8 +34,9 @@ class Engine(Protocol):
     def heard(self, past: Any, measure: Measure) -> Any:
         """The past once a measure is over, too."""
 
-    def drawn(self, past: Any, sampling: Sampling, push: Push, noise: NDArray[np.float32]) -> Drawn:
-        """Drafts of the measure after it, one a row of noise (N, S, 31), numbers in 0..1."""
+    def drawn(self, themes: Sequence[Theme]) -> list[Drawn]:
+        """Drafts of the measure after each past, all of one meter; what is drawn for each is what
+        would be drawn for it alone."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class HybridVoice:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.reset(Meter())
+
+    def another(self) -> HybridVoice:
+        """Another voice on the same engine, which keeps nothing of what it computes."""
+        return HybridVoice(self.engine)
 
     def reset(self, meter: Meter) -> None:
         """Forget everything; raises ConfigError for a meter too short to hear."""
@@ -91,11 +96,22 @@ class HybridVoice:
 
     def answer(self, sampling: Sampling, seed: int) -> Measure:
         """Draw the next measure `sampling.candidates` times and play the best of them."""
-        self.catch_up()
-        meter, rng = self.context.meter, np.random.default_rng(seed)
-        lots = rng.random(sampling.candidates)
-        noise = rng.random((sampling.candidates, meter.steps, NOISE), dtype=np.float32)
-        drafts = self.drafts(sampling, noise)
+        return self.answer_all([(self, sampling, seed)])[0]
+
+    def answer_all(self, wishes: Sequence[tuple[HybridVoice, Sampling, int]]) -> list[Measure]:
+        """As `answer`, of several voices at once: what is drawn for all is drawn together."""
+        lots, themes = [], []
+        for voice, sampling, seed in wishes:
+            rng, steps = np.random.default_rng(seed), voice.context.meter.steps
+            lots.append(rng.random(sampling.candidates))
+            noise = rng.random((sampling.candidates, steps, NOISE), dtype=np.float32)
+            themes.append(voice.theme(sampling, noise))
+        together = zip(wishes, self.engine.drawn(themes), lots, strict=True)
+        return [voice._play(sampling, drawn, lot) for (voice, sampling, _), drawn, lot in together]
+
+    def _play(self, sampling: Sampling, drawn: Drawn, lots: NDArray[np.float64]) -> Measure:
+        """The best of the drafts; it becomes context."""
+        drafts = self._written(drawn)
         best = choose(self.context.heard, drafts, self.engine.choice, lots, sampling)
         measure = drafts[best].measure
         self.context = replace(self.context, unheard=measure)
@@ -103,15 +119,21 @@ class HybridVoice:
 
     def drafts(self, sampling: Sampling, noise: NDArray[np.float32]) -> list[Draft]:
         """Drafts of the next measure, one a row of noise (N, S, 31), numbers in 0..1."""
-        meter, drawn = self.context.meter, self.draw(sampling, noise)
-        nats = drawn.nats.tolist()
-        return [Draft(written(meter, drawn, row), tuple(nats[row])) for row in range(len(nats))]
+        return self._written(self.draw(sampling, noise))
 
     def draw(self, sampling: Sampling, noise: NDArray[np.float32]) -> Drawn:
         """As `drafts`, as arrays."""
+        return self.engine.drawn([self.theme(sampling, noise)])[0]
+
+    def theme(self, sampling: Sampling, noise: NDArray[np.float32]) -> Theme:
+        """What the next measure is drawn from."""
         self.catch_up()
         push = push_of(sampling, self.context.heard, self.context.meter.steps)
-        return self.engine.drawn(self.context.past, sampling, push, noise)
+        return Theme(self.context.past, sampling, push, noise)
+
+    def _written(self, drawn: Drawn) -> list[Draft]:
+        nats, meter = drawn.nats.tolist(), self.context.meter
+        return [Draft(written(meter, drawn, row), tuple(nats[row])) for row in range(len(nats))]
 
 
 def load(

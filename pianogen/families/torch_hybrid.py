@@ -6,6 +6,7 @@ notes, slowly: that is what `cpu_hybrid` is held to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pianogen.families.drafts import Wishes, draw, unpacked
-from pianogen.families.drawn import Drawn
+from pianogen.families.drawn import Drawn, Theme
 from pianogen.families.folded import Folded
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.listening import (
@@ -78,11 +79,16 @@ class TorchHybrid:
         heard: tuple[Past, Left] = cloned(self._hearing[notes.steps](past, notes))
         return heard
 
+    def drawn(self, themes: Sequence[Theme]) -> list[Drawn]:
+        """Drafts of the measure after each past, one past after the other."""
+        return [
+            self._drawn(theme.past, theme.sampling, theme.push, theme.noise) for theme in themes
+        ]
+
     @torch.inference_mode()
-    def drawn(
+    def _drawn(
         self, before: Heard, sampling: Sampling, push: Push, noise: NDArray[np.float32]
     ) -> Drawn:
-        """Drafts of the measure after it, one a row of noise (N, S, 31)."""
         N, steps, _ = noise.shape
         start = start_of(self.network, before.past, before.left, steps)
         wishes = wishes_of(sampling, push, self.device)
