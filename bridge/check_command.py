@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.check import Checked, check
 from bridge.check_figures import figures
-from bridge.check_music import Piece
+from bridge.check_music import Piece, in_turns
 from bridge.check_table import Report, Setting, table
 from bridge.check_verdict import verdict
 from bridge.errors import BridgeError
@@ -63,6 +63,7 @@ def run_check(
 
     json_file: the figures go there too; "-" prints them instead. Raises BridgeError.
     """
+    preset, cast = in_turns(preset), replace(cast, presets=tuple(map(in_turns, cast.presets)))
     if cast.settings.latency_ms is None:
         cast = replace(cast, settings=replace(cast.settings, latency_ms=preset.latency_ms))
     name = port if sys.platform == "win32" else f"{port} check"  # a daemon may have that one

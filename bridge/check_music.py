@@ -27,6 +27,12 @@ MOST_JITTER = 0.45  # of a tick: ticks never change places
 HAND_S, MOST_EARLY_S, MOST_LATE_S = 0.006, 0.008, 0.020
 
 
+def in_turns(preset: Preset) -> Preset:
+    """The preset as it is checked: by calls and answers, whatever its mode."""
+    update = {"mode": "answer", "on_interruption": "yield", "thru": "off"}
+    return preset.model_copy(update=update)
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One tempo of a check.

@@ -21,7 +21,7 @@ from bridge.check_figures import (
     cost_figures,
     figures,
 )
-from bridge.check_music import LEAD_IN, Piece
+from bridge.check_music import LEAD_IN, Piece, in_turns
 from bridge.check_table import Report, Setting, table
 from bridge.check_verdict import verdict
 from bridge.cli import main
@@ -76,7 +76,7 @@ def test_without_jitter_the_grid_is_exact() -> None:
 @pytest.mark.parametrize("meter", [Meter(), Meter(3, 4)], ids=str)
 def test_every_call_is_answered_where_the_piece_says(preset: Preset, meter: Meter) -> None:
     played = Piece.of(preset, meter, 120.0, 12)
-    session = Session([preset], Settings(meter=meter))
+    session = Session([in_turns(preset)], Settings(meter=meter))
     answer = Measure(meter, FOUR.notes if meter == Meter() else (Note(0, 84, 20, 6),))
 
     def ask(_ask: Ask) -> Measure:
