@@ -10,8 +10,9 @@ import pytest
 from pianogen.presets import CONTROLS_FILE
 
 ROOT = Path(__file__).parent.parent
-PURE = ("candidates", "clock", "context", "control_map", "controls_text", "echo", "events",
+PURE = ("arrivals", "candidates", "clock", "context", "control_map", "controls_text", "echo", "events",
         "jack_frames", "learn", "log_records", "loudness", "measure", "pedal", "pedalling",
+        "parts", "plan_figures",
         "phrase", "plain", "plans", "recall", "scheduler", "session", "simulation", "sounding",
         "state_out", "status", "thru", "timeline", "transport", "voice", "what_moved")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
