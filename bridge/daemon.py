@@ -11,17 +11,16 @@ import contextlib
 import gc
 import logging
 import os
-import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import inf
 from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import perf_counter, sleep
-from types import FrameType
 
 from bridge.arrivals import Arrival, Inlet
 from bridge.errors import ModelError
 from bridge.events import Event, ModelLost, ModelReady, Quit
+from bridge.interrupts import signals_handled
 from bridge.performer import Performer
 from bridge.priority import ask_for_real_time
 from bridge.reload import Reload
@@ -200,12 +199,11 @@ class Daemon:
             gc.collect()
 
 
-@contextlib.contextmanager
-def _signals_caught(daemon: Daemon) -> Iterator[None]:
+def _signals_caught(daemon: Daemon) -> contextlib.AbstractContextManager[None]:
     """The first SIGINT or SIGTERM ends the daemon in order, the second at once, in silence too."""
     seen: list[int] = []
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int) -> None:
         seen.append(number)
         if len(seen) == 1:
             daemon.stop()
@@ -213,10 +211,4 @@ def _signals_caught(daemon: Daemon) -> Iterator[None]:
             daemon.release()
             os._exit(128 + number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return signals_handled(handle)
