@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pianogen.dataset import Batch
 from pianogen.metrics import Estimate
 from pianogen.nats import Sums
 from pianogen.shards import Shard
 from pianogen.windowed import Floats
+
+if TYPE_CHECKING:
+    from pianogen.dataset import Batch
 
 DRAWS = 1000
 Figures = Callable[[Sums], Mapping[str, Floats]]

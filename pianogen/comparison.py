@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from pianogen.baselines import Unigram
 from pianogen.by_piece import mean_of
 from pianogen.continuation import Continuation
-from pianogen.dataset import SHORTEST_METER, VOICE_ON_TOP
 from pianogen.errors import DataError
 from pianogen.generate import continuation
 from pianogen.grid import Measure
 from pianogen.metrics import Estimate, Floats, Stretch, figures, histograms, overlap
 from pianogen.sampling import Sampling, limit_polyphony, measure_seed
-from pianogen.shards import Piece, Shard
+from pianogen.shards import SHORTEST_METER, VOICE_ON_TOP, Piece, Shard
 
 HEARD, ANSWERED = 8, 4  # measures
 REAL = "real"

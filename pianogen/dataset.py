@@ -16,12 +16,8 @@ from numpy.typing import NDArray
 from pianogen.errors import ConfigError, DataError
 from pianogen.families.notes import COLUMNS, Notes
 from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, MAX_DURATION, STEPS_PER_BEAT, VELOCITY_BINS
-from pianogen.measure_rows import Rows
-from pianogen.shards import Shard
-
-SHORTEST_METER = 8  # steps; shorter measures are left to their neighbours' windows
-VOICE_ON_TOP = "-voice.mid"  # repeats the piano part beside it
-VELOCITY_WEIGHT = {"recorded": 1.0, "edited": 1.0, "score": 0.25, "flat": 0.0}
+from pianogen.measure_rows import Rows, into_piano
+from pianogen.shards import SHORTEST_METER, VELOCITY_WEIGHT, VOICE_ON_TOP, Shard
 
 
 @dataclass(frozen=True)
@@ -239,7 +235,7 @@ class Windows:
         bounds = self.shard.measures["first_note"][start : start + wide + 1].astype(np.int64)
         notes = self.shard.notes[bounds[0] : bounds[-1]].astype(np.int64)
         notes[:, 0] += np.repeat(np.arange(wide), np.diff(bounds)) * steps - late
-        notes[:, 1] = _into_piano(notes[:, 1]) - LOWEST_KEY
+        notes[:, 1] = into_piano(notes[:, 1]) - LOWEST_KEY
         return notes[(notes[:, 0] >= 0) & (notes[:, 0] < measures * steps)] if late else notes
 
     def _vary(
@@ -265,11 +261,3 @@ class Windows:
         notes[:, 2] = moved.clip(0, VELOCITY_BINS - 1)
         notes[:, 3] = notes[:, 3].clip(1, MAX_DURATION)
         return notes
-
-
-def _into_piano(pitch: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Pitches beyond the keyboard, brought onto it by octaves."""
-    below = np.maximum(LOWEST_KEY - pitch + 11, 0) // 12
-    above = np.maximum(pitch - HIGHEST_KEY + 11, 0) // 12
-    folded: NDArray[np.int64] = pitch + 12 * below - 12 * above
-    return folded

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.grid import Measure, Meter, Note
+from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, Measure, Meter, Note
 
 MEASURE_ROW = np.dtype(
     [
@@ -81,3 +81,11 @@ def joined(pieces: list[MeasureRows]) -> MeasureRows:
     end = np.zeros(1, MEASURE_ROW)
     end["first_note"] = shift
     return MeasureRows(np.concatenate(notes), np.concatenate([*measures, end]))
+
+
+def into_piano(pitch: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pitches beyond the keyboard, brought onto it by octaves."""
+    below = np.maximum(LOWEST_KEY - pitch + 11, 0) // 12
+    above = np.maximum(pitch - HIGHEST_KEY + 11, 0) // 12
+    folded: NDArray[np.int64] = pitch + 12 * below - 12 * above
+    return folded

@@ -1,6 +1,6 @@
 """Pictures as PNG: continuations as piano rolls, and the losses of a run as curves.
 
-The only file that knows matplotlib, which is imported when something is to be drawn.
+Matplotlib is imported when something is to be drawn.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ def draw_continuations(
     chosen = np.unique(np.linspace(0, len(contexts) - 1, min(count, len(contexts))).astype(int))
     for number, index in enumerate(chosen.tolist(), 1):
         context, path = contexts[index], folder / f"continuation-{number:02d}.png"
-        _save(_continuation(context, answers[index]), path)
+        save_figure(_continuation(context, answers[index]), path)
         paths.append(path)
     return paths
 
 
 def _continuation(context: Context, answer: Sequence[Measure]) -> Figure:
-    figure = _figure(14, 7.5)
+    figure = new_figure(14, 7.5)
     above, below = figure.subplots(2, 1, sharex=True, sharey=True)
     _roll(above, context.heard, answer, PLAYED_COLOUR, "model")
     _roll(below, context.heard, context.real, REAL_COLOUR, "real")
@@ -148,7 +148,7 @@ def draw_losses(folder: Path, run: Path) -> Path:
     curves = read_losses(run)
     parts = sorted({name for curve in curves.values() for name in curve}, key=_loss_first)
     rows = -(-len(parts) // COLUMNS)
-    figure = _figure(4.2 * COLUMNS, 3.2 * rows + 0.5)
+    figure = new_figure(4.2 * COLUMNS, 3.2 * rows + 0.5)
     grid = figure.subplots(rows, COLUMNS, squeeze=False)
     for axes, part in zip(grid.flat, parts, strict=False):
         _losses(axes, part, {kind: curve.get(part, {}) for kind, curve in curves.items()})
@@ -156,7 +156,7 @@ def draw_losses(folder: Path, run: Path) -> Path:
         axes.set_axis_off()
     grid[0, 0].legend(frameon=False, labelcolor=INK)
     figure.suptitle(f"{run.name}: losses in nats a note (rhythm: a step), by update", color=INK)
-    _save(figure, folder / "losses.png")
+    save_figure(figure, folder / "losses.png")
     return folder / "losses.png"
 
 
@@ -221,7 +221,8 @@ def running_mean(values: Values, width: int) -> Values:
 # --- matplotlib ---------------------------------------------------------------------------------
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty white figure, in inches; raises ConfigError where matplotlib is missing."""
     check()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -231,7 +232,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure, its folder made; raises ConfigError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=DPI)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pianogen.files import write_whole
 from pianogen.metrics import Estimate
 
 WIDTH, LABEL, CELL = 113, 29, 14  # characters
+WHO_CELL, BARE_CELL = 12, 6  # columns of a table that has who in its rows
 
 FEW = 5  # pieces; what is said of fewer is hardly more than of each by itself
 
@@ -46,6 +47,48 @@ class Table:
             who: {row: _plain(figure) for row, figure in column.items()}
             for who, column in self.columns.items()
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some columns of a Standing. headings: figure -> what stands over its column. is_bare: without
+    intervals, in narrow columns. notes: what must be said of them."""
+
+    headings: Mapping[str, str]
+    is_bare: bool = False
+    notes: Sequence[str] = ()
+
+    @property
+    def cell(self) -> int:
+        """Characters of a column."""
+        return BARE_CELL if self.is_bare else WHO_CELL
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The same figures of many, one below the other: who, then what; in blocks of columns."""
+
+    title: str
+    columns: Columns
+    blocks: Sequence[Block]
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.title, *map(self._block, self.blocks)])
+
+    def _block(self, block: Block) -> str:
+        heads = [textwrap.wrap(words, block.cell - 1) for words in block.headings.values()]
+        deep = max(map(len, heads))
+        above = [[""] * (deep - len(words)) + words for words in heads]
+        lines = [" " * LABEL + _cells(words, block.cell) for words in zip(*above, strict=True)]
+        write = _short if block.is_bare else _rounded
+        for who, column in self.columns.items():
+            figures = (write(column.get(row)) for row in block.headings)
+            lines.append(f"{who:<{LABEL}}" + _cells(figures, block.cell))
+        return "\n".join([*(f"  {note}" for note in block.notes), "", *lines])
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """The figures as plain values: who, then what."""
+        return Table(self.title, self.columns).as_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +150,25 @@ class Breakdown:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What an evaluation found. about: what was evaluated, on what, how; the same seed gives
-    the same tables. ms_per_measure: how long playing took, in milliseconds a measure."""
+    the same tables, but for those of time and memory. ms_per_measure: how long playing took, in
+    milliseconds a measure, of one who played alone."""
 
     about: Mapping[str, Any]
-    tables: Mapping[str, Table | Breakdown]
-    ms_per_measure: float
+    tables: Mapping[str, Table | Breakdown | Standing]
+    ms_per_measure: float | None = None
 
     def __str__(self) -> str:
         about = "\n".join(_said(name, value) for name, value in self.about.items())
         tables = "\n\n".join(str(table) for table in self.tables.values())
-        return f"{about}\nspeed: {self.ms_per_measure:.0f} ms a measure played\n\n{tables}"
+        if self.ms_per_measure is not None:
+            about += f"\nspeed: {self.ms_per_measure:.0f} ms a measure played"
+        return f"{about}\n\n{tables}"
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values; what is not known is null, what has no bound "infinite"."""
         tables = {name: table.as_dict() for name, table in self.tables.items()}
-        return {**self.about, "ms_per_measure": self.ms_per_measure, **tables}
+        speed = {} if self.ms_per_measure is None else {"ms_per_measure": self.ms_per_measure}
+        return {**self.about, **speed, **tables}
 
     def write_json(self, path: Path) -> None:
         """Write it whole; raises ConfigError where that fails."""
@@ -143,6 +190,28 @@ def _cell(figure: Figure | None) -> str:
     if isinstance(figure, Estimate):
         return f"{_number(figure.mean)}{_spread(figure)}"
     return _number(figure)
+
+
+def _cells(texts: Iterable[str], width: int) -> str:
+    return "".join(f"{text:>{width}}" for text in texts)
+
+
+def _rounded(figure: Figure | None) -> str:
+    """A figure to 3 places with its interval."""
+    if figure is None or not isinstance(figure, Estimate) or math.isnan(figure.mean):
+        return _cell(figure)
+    return f"{figure.mean:.{1 if abs(figure.mean) >= 20 else 3}f}{_spread(figure)}"
+
+
+def _short(figure: Figure | None) -> str:
+    """A figure in at most 5 characters, without its interval."""
+    if figure is None:
+        return ""
+    value = figure.mean if isinstance(figure, Estimate) else figure
+    if math.isnan(value):
+        return "-"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) > 1 else 3
+    return f"{value:.{digits}f}"
 
 
 def _number(value: float) -> str:

@@ -27,6 +27,10 @@ from pianogen.measure_rows import MeasureRows, Notes, Rows, joined
 
 SPLITS = ("train", "validation", "test")
 INDEX = "index.json"
+SHORTEST_METER = 8  # steps; shorter measures are left to their neighbours' windows
+VOICE_ON_TOP = "-voice.mid"  # repeats the piano part beside it
+# How much a piece's velocities count, by how they came about.
+VELOCITY_WEIGHT = {"recorded": 1.0, "edited": 1.0, "score": 0.25, "flat": 0.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.dataset import Batch
-from pianogen.families.notes import length_classes
-from pianogen.grid import KEYS, VELOCITIES_PER_BIN
+from pianogen.families.sizes import DURATIONS
+from pianogen.grid import KEYS, LOWEST_KEY, MAX_DURATION, VELOCITIES_PER_BIN
+from pianogen.measure_rows import into_piano
+from pianogen.shards import SHORTEST_METER, VELOCITY_WEIGHT, VOICE_ON_TOP, Shard
+
+if TYPE_CHECKING:
+    from pianogen.dataset import Batch
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -18,6 +23,7 @@ Ints = NDArray[np.int64]
 
 RHYTHMS = 32  # steps to the next onset: 0..30, and 31 for more
 LOUDEST = 127
+AT_ONCE = 1024  # measures made into a roll at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,7 +59,7 @@ class Windowed:
             key=notes.key.numpy(),
             velocity=notes.velocity.numpy(),
             duration=notes.duration.numpy(),
-            duration_class=length_classes(notes.duration).numpy(),
+            duration_class=length_classes(notes.duration.numpy()),
             weight=batch.velocity_weight.numpy().astype(np.float64),
         )
 
@@ -112,6 +118,50 @@ class Windowed:
         later = np.full_like(roll, empty)
         later[:, self.steps :] = roll[:, : -self.steps]
         return later
+
+
+def whole_measures(shard: Shard, most: int) -> Iterator[Windowed]:
+    """At most `most` measures of a split, spread evenly, each as a window of its own; some at a
+    time, of one length. Pieces that repeat another with a voice on top are left out."""
+    table, weight = shard.measures[:-1], np.full(len(shard), -1.0)
+    for piece in shard.pieces:
+        if not piece.path.endswith(VOICE_ON_TOP):
+            mine = slice(piece.first_measure, piece.first_measure + piece.n_measures)
+            weight[mine] = VELOCITY_WEIGHT.get(piece.velocity, 1.0)
+    usable = np.flatnonzero((weight >= 0) & (table["steps"] >= SHORTEST_METER))
+    if len(usable) > most:
+        usable = usable[np.linspace(0, len(usable) - 1, most).astype(int)]
+    for steps in np.unique(table["steps"][usable]).tolist():
+        alike = usable[table["steps"][usable] == steps]
+        for first in range(0, len(alike), AT_ONCE):
+            chosen = alike[first : first + AT_ONCE]
+            yield _apart(shard, chosen, steps, weight[chosen])
+
+
+def _apart(shard: Shard, chosen: Ints, steps: int, weight: Floats) -> Windowed:
+    """Measures of one length by their numbers, each as a window."""
+    bounds = shard.measures["first_note"].astype(np.int64)
+    first, count = bounds[chosen], bounds[chosen + 1] - bounds[chosen]
+    within = np.arange(count.sum()) - np.repeat(count.cumsum() - count, count)
+    notes = shard.notes[np.repeat(first, count) + within].astype(np.int64)
+    return Windowed(
+        windows=len(chosen),
+        measures=1,
+        steps=steps,
+        window=np.repeat(np.arange(len(chosen)), count),
+        time=notes[:, 0],
+        key=into_piano(notes[:, 1]) - LOWEST_KEY,
+        velocity=notes[:, 2],
+        duration=notes[:, 3],
+        duration_class=length_classes(notes[:, 3]),
+        weight=weight,
+    )
+
+
+def length_classes(duration: Ints) -> Ints:
+    """Indices into DURATIONS, of the nearest, of durations of 0..255 steps."""
+    steps = np.arange(MAX_DURATION + 1)[:, None]
+    return np.asarray(np.abs(steps - np.array(DURATIONS)).argmin(axis=1)[duration], np.int64)
 
 
 def any_key(roll: Bools) -> Bools:

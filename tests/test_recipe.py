@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from pianogen.cli import main
-from pianogen.dataset import NO_AUGMENTATION, VELOCITY_WEIGHT, Augmentation, Windows
+from pianogen.dataset import NO_AUGMENTATION, Augmentation, Windows
 from pianogen.errors import ConfigError
 from pianogen.measure_rows import joined
 from pianogen.recipe import FOLDER, TrainConfig, read_recipe
-from pianogen.shards import Piece, Shard
+from pianogen.shards import VELOCITY_WEIGHT, Piece, Shard
 from pianogen.train import licence_warning
 from tests.music import TINY, random_measures
 from tests.prepared import a_piece, as_rows

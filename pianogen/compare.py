@@ -1,0 +1,194 @@
+"""All who can play, held against each other: the same pieces, contexts and number of measures.
+
+Every voice answers every context, one voice after the other, each let go before the next is
+loaded; so do those who know nothing. Nothing is fitted but chance, and that on the training split;
+of the held-out splits only the one asked for is opened. The same seed gives the same figures, but
+for time and memory, which are this computer's at that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pianogen import dot_plots, pictures, two_sample
+from pianogen.baselines import Unigram
+from pianogen.checkpoint import load, load_continuation
+from pianogen.clocked import Clocked
+from pianogen.comparison import (
+    ANSWERED,
+    HEARD,
+    REAL,
+    Context,
+    Music,
+    find_contexts,
+    play_each,
+    rivals,
+)
+from pianogen.continuation import Continuation
+from pianogen.errors import ConfigError
+from pianogen.footprint import Footprint, footprint
+from pianogen.keys import heard_scale
+from pianogen.presets import Voicing
+from pianogen.progress import told
+from pianogen.report import Figure, Report, Standing
+from pianogen.sampling import Sampling, plain
+from pianogen.shards import Shard
+from pianogen.standings import (
+    AUC,
+    BLOCKS,
+    MEDIAN_MS,
+    MEMORY,
+    PARAMETERS,
+    PROCESS,
+    SLOW_MS,
+    Answer,
+    describe,
+    differences,
+    means,
+)
+from pianogen.windowed import whole_measures
+
+FITTED = 50_000  # measures of the training split that chance is fitted to
+
+
+def compare(
+    data: Path, split: str, *, voicings: Mapping[str, Voicing], contexts: int = 200, seed: int = 0,
+    device: str = "cpu", picture: Path | None = None,
+) -> Report:  # fmt: skip
+    """Let every voicing play on from the same places of a split of prepared data.
+
+    voicings: by name; the first is held against each of the others. contexts: how many places; of
+    fewer than 50 there is no two-sample test. picture: a PNG to be written. Raises DataError,
+    CheckpointError, and ConfigError where scikit-learn is missing, or there can be no picture.
+    """
+    if not voicings:
+        raise ConfigError("compare: there is nobody to compare; name a family")
+    two_sample.check()
+    if picture is not None:
+        pictures.check()
+    sizes = {who: _parameters(voicing) for who, voicing in voicings.items()}
+    held_out = Shard.open(data, split)
+    places = find_contexts(held_out, contexts, seed)
+    known = _known(held_out, Shard.open(data, "train"), places, voicings, seed)
+    performances = {
+        who: _performance(who, voicing, places, seed, device) for who, voicing in voicings.items()
+    }
+    answers: dict[str, Sequence[Answer]] = {REAL: known.pop(REAL)}
+    answers |= {who: one.answers for who, one in performances.items()} | known
+    described = {who: describe(places, made) for who, made in answers.items()}
+    areas = _areas(places, answers, seed)
+    columns: dict[str, dict[str, Figure]] = {
+        who: {**means(places, rows, seed), AUC: areas[who]} for who, rows in described.items()
+    }
+    for who, one in performances.items():
+        columns[who] |= {PARAMETERS: sizes[who], **one.cost()}
+    if picture is not None:
+        dot_plots.draw(picture, columns)
+    del described[REAL]
+    tables = {
+        "compare": Standing("All on the same contexts", columns, BLOCKS),
+        "differences": differences(places, described, next(iter(voicings)), seed),
+    }
+    return Report(_about(split, seed, places, voicings), tables)
+
+
+def _parameters(voicing: Voicing) -> float:
+    """Millions of numbers that a checkpoint's weights are."""
+    weights = load(voicing.checkpoint).weights.values()
+    return sum(weight.size for weight in weights if weight.dtype.kind == "f") / 1e6
+
+
+def _known(
+    held_out: Shard, training: Shard, places: Sequence[Context], voicings: Mapping[str, Voicing],
+    seed: int,
+) -> dict[str, tuple[Answer, ...]]:  # fmt: skip
+    """What the music itself and those who know nothing answer; chance as thickly as any voice."""
+    others = find_contexts(held_out, len(places), seed + 1)
+    chance = Unigram.fit(whole_measures(training, FITTED))
+    most = max(voicing.sampling.max_polyphony for voicing in voicings.values())
+    known = rivals(places, others, chance, most, seed)
+    for who in voicings.keys() & known.keys():
+        raise ConfigError(f"compare: {who!r} is one of those who know nothing; give another name")
+    return known
+
+
+def _areas(
+    places: Sequence[Context], answers: Mapping[str, Sequence[Answer]], seed: int
+) -> dict[str, Figure]:
+    """How well each is told from the real; of the real, two halves from each other."""
+    listener = two_sample.Listener(places)
+    others = {who: made for who, made in answers.items() if who != REAL}
+    return {REAL: listener.tell_halves(seed)} | {
+        who: listener.tell(made, seed).area
+        for who, made in told(others.items(), len(others), "told from the real")
+    }
+
+
+def _about(
+    split: str, seed: int, places: Sequence[Context], voicings: Mapping[str, Voicing]
+) -> dict[str, object]:
+    counted = {
+        "contexts": len(places),
+        "pieces": len({place.piece.group for place in places}),
+        "measures heard": HEARD,
+        "measures played": ANSWERED,
+    }
+    checkpoints = {who: voicing.checkpoint for who, voicing in voicings.items()}
+    samplings = {f"sampling of {who}": plain(v.sampling) for who, v in voicings.items()}
+    return {
+        "split": split, "seed": seed, "played": counted, "checkpoints": checkpoints, **samplings
+    }  # fmt: skip
+
+
+# --- who plays ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What a voice made of every context, how long each measure took to plan, in milliseconds,
+    and the memory it takes."""
+
+    answers: tuple[Music, ...]
+    planning_ms: Sequence[float]
+    memory: Footprint
+
+    def cost(self) -> dict[str, Figure]:
+        """What it takes to play it."""
+        median, slow = np.quantile(self.planning_ms, [0.5, 0.95]).tolist()
+        return {
+            MEDIAN_MS: median,
+            SLOW_MS: slow,
+            MEMORY: self.memory.voice,
+            PROCESS: self.memory.process,
+        }
+
+
+def _performance(
+    who: str, voicing: Voicing, places: Sequence[Context], seed: int, device: str
+) -> Performance:
+    voice = load_continuation(voicing.checkpoint, device=device)
+    answers, planning_ms = perform(voice, voicing, told(places, len(places), f"by {who}"), seed)
+    busiest = max(places, key=lambda place: sum(len(m.notes) for m in place.heard))
+    asked = _asked(voicing, busiest)
+    memory = footprint(voicing.checkpoint, busiest.heard, ANSWERED, asked, device)
+    return Performance(answers, planning_ms, memory)
+
+
+def perform(
+    voice: Continuation, voicing: Voicing, places: Iterable[Context], seed: int
+) -> tuple[tuple[Music, ...], list[float]]:
+    """A voice's continuation of every place, and how long each measure of it took to plan, in
+    milliseconds: hearing one and answering."""
+    clocked = Clocked(voice)
+    played = play_each(clocked, ((place, _asked(voicing, place)) for place in places), seed)
+    return played.answers, clocked.planning_ms
+
+
+def _asked(voicing: Voicing, place: Context) -> Sampling:
+    if not voicing.is_in_scale_heard:
+        return voicing.sampling
+    return replace(voicing.sampling, pitch_classes=heard_scale(place.heard))
