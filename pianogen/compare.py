@@ -78,7 +78,8 @@ def compare(
         who: _performance(who, voicing, places, seed, device) for who, voicing in voicings.items()
     }
     answers: dict[str, Sequence[Answer]] = {REAL: known.pop(REAL)}
-    answers |= {who: one.answers for who, one in performances.items()} | known
+    answers |= {who: one.answers for who, one in performances.items()}
+    answers |= known
     described = {who: describe(places, made) for who, made in answers.items()}
     areas = _areas(places, answers, seed)
     columns: dict[str, dict[str, Figure]] = {
@@ -118,7 +119,7 @@ def _known(
 
 def _areas(
     places: Sequence[Context], answers: Mapping[str, Sequence[Answer]], seed: int
-) -> dict[str, Figure]:
+) -> Mapping[str, Figure]:
     """How well each is told from the real; of the real, two halves from each other."""
     listener = two_sample.Listener(places)
     others = {who: made for who, made in answers.items() if who != REAL}

@@ -33,20 +33,21 @@ ONE_TABLE = {
     PARAMETERS: "par. M", MEMORY: "MiB",
 }  # fmt: skip
 
+ONE_TABLE_NOTES = (
+    "All five to len.: the share of a histogram in common with the real continuation, 0..1, the",
+    "more the nearer: the mean of all five, then pitch classes, onset density, polyphony,",
+    "velocity, note length. AUC: how well a classifier tells it from real music, 0.5 not at all,",
+    "1 always; of the real: two halves. In key: share of the notes in the key heard. Again: share",
+    f"of the top notes that complete a figure of {FIGURE}, pitches and rhythm, that stood before.",
+    "Empty: share of the measures in which nothing begins. These three are best as the real are.",
+    "Ms: to plan a measure, hearing one and answering; half take no longer, 95 % no longer.",
+    "Par. M: millions of weights. MiB: what a process that loads it and plays grows by at most.",
+)
 BLOCKS = (
-    Block(ONE_TABLE, is_bare=True, notes=(
-        "All five to len.: the share of a histogram in common with the real continuation, 0..1, the",
-        "more the nearer; the mean of all five, then pitch classes, onset density, polyphony, velocity",
-        "and note length. AUC: how well a classifier tells it from real music, 0.5 not at all, 1",
-        "always; real against real: two halves. In key: share of the notes in the key heard. Again:",
-        f"share of the top notes that complete a figure of {FIGURE}, pitches and rhythm, that stood before.",
-        "Empty: share of the measures in which nothing begins; nearer to real is better for all three.",
-        "Ms: planning a measure, hearing one and answering; half take no longer, 95 % no longer. Par.:",
-        "millions of weights. MiB: what a process grows by at most that loads it and plays.",
-    )),
+    Block(ONE_TABLE, is_bare=True, notes=ONE_TABLE_NOTES),
     Block(OVERLAPS, notes=("The overlaps with their 95 % intervals by bootstrap over pieces.",)),
     Block(PLAYING, notes=("What they play, likewise. Sounding: notes at once.",)),
-)  # fmt: skip
+)
 DIFFERENCE_NOTES = (
     "Overlaps of {leader}, less those of each at the same places; above 0 {leader} is nearer to",
     "what really follows. As the places are the same, this tells more than two intervals do.",
