@@ -83,13 +83,16 @@ class Batch:
 
     def share(self, rank: int, size: int) -> Batch:
         """Every `size`-th window from `rank` on, 0..size - 1, numbered anew."""
-        notes = self.notes
-        mine = notes.window % size == rank
-        columns = {name: getattr(notes, name)[mine] for name in COLUMNS}
-        columns["window"] = columns["window"] // size
-        count = len(range(rank, notes.windows, size))
+        return self.chosen(torch.arange(self.notes.windows) % size == rank)
+
+    def chosen(self, which: torch.Tensor) -> Batch:
+        """The windows where `which`, (B,) bool on the CPU, is true, numbered anew."""
+        notes, here = self.notes, which.to(self.notes.window.device)
+        columns = {name: getattr(notes, name)[here[notes.window]] for name in COLUMNS}
+        columns["window"] = (here.cumsum(0) - 1)[columns["window"]]
+        count = int(which.sum())
         share = Notes(count, notes.measures, notes.steps, **columns)
-        return Batch(share, self.velocity_weight[rank::size], self.first_measure[rank::size])
+        return Batch(share, self.velocity_weight[here], self.first_measure[which])
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         notes = self.notes

@@ -1,21 +1,22 @@
 """Figures of a checkpoint on held-out music, each beside what knows nothing scores on it.
 
-What the network believes of true music, in nats a note and in the published element-wise figures;
-continuations that were played, beside the real ones; and how much of them it has by heart. The
-baselines are fitted on the training split; of the held-out splits only the one asked for is
-opened. The same seed gives the same figures.
+What the network believes of true music: the hybrid in nats a note and in the published figures,
+element by element, other families in the terms that their training counts; continuations that were
+played, beside the real ones; and how much of them it has by heart. The baselines are fitted on the
+training split; of the held-out splits only the one asked for is opened. The same seed gives the
+same figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from pianogen import continued, pictures, two_sample
-from pianogen.checkpoint import load, load_continuation, resolve
+from pianogen.checkpoint import load, load_continuation
 from pianogen.comparison import (
     ANSWERED,
     HEARD,
@@ -27,14 +28,18 @@ from pianogen.comparison import (
     play,
     rivals,
 )
+from pianogen.continuation import Continuation
 from pianogen.dataset import Batch, Windows
-from pianogen.errors import CheckpointError, ConfigError
+from pianogen.errors import ConfigError
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
+from pianogen.families.trained import Trained
+from pianogen.family import family, part
+from pianogen.family_figures import FamilyReading, one_step_ahead, round_trip
 from pianogen.memorisation import Notes, Training
 from pianogen.one_step import MODEL, Baselines, Reading
 from pianogen.progress import told
-from pianogen.report import Report
+from pianogen.report import Breakdown, Report, Table
 from pianogen.sampling import Sampling, plain
 from pianogen.shards import Shard
 
@@ -61,26 +66,27 @@ def evaluate(
     two_sample.check()
     if pictures_to is not None:
         pictures.check()
-    voice = load_continuation(checkpoint, device=device)
-    if not isinstance(voice, HybridVoice):
-        raise CheckpointError(f"{resolve(checkpoint)}: only the hybrid can be evaluated so far")
+    saved, voice = load(checkpoint), load_continuation(checkpoint, device=device)
     held_out, training = Shard.open(data, split), Shard.open(data, "train")
-    baselines = Baselines.fit(_batches(training, FITTED, "batches fitted to"))
-    saved = load(checkpoint)
-    network = Hybrid.of(saved.config, saved.weights, device)
-    reading = _read(network, held_out, batches, baselines)
+    known = Baselines.fit(_batches(training, FITTED, "batches fitted to"))
+    network = part(family(saved.family).network).of(saved.config, saved.weights, device)
+    if isinstance(network, Hybrid):
+        ahead = _of_hybrid(network, held_out, batches, known, seed)
+    else:
+        ahead = _of_family(network, held_out, training, batches, seed)
     places = find_contexts(held_out, contexts, seed)
     played = play(voice, told(places, len(places), "continuations"), sampling, seed)
     single = _of_one_draft(voice, places, sampling, seed)
     others = find_contexts(held_out, contexts, seed + 1)
-    answers = rivals(places, others, baselines.unigram, sampling.max_polyphony, seed)
+    answers = rivals(places, others, known.unigram, sampling.max_polyphony, seed)
     order = {REAL: answers.pop(REAL), MODEL: played.answers, **answers}
-    known = find_contexts(training, contexts, seed)
+    learned = find_contexts(training, contexts, seed)
     tables = {
-        **reading.tables(seed),
+        **ahead.tables,
+        **round_trip(saved.family, saved.config, places, seed),
         **continued.tables(places, order, seed),
         **two_sample.two_sample(places, order | single, seed, MODEL),
-        "memorisation": continued.memorised(_library(training), places, order, known, seed),
+        "memorisation": continued.memorised(_library(training), places, order, learned, seed),
     }
     if pictures_to is not None:
         pictures.draw_continuations(pictures_to, places, played.answers)
@@ -89,17 +95,46 @@ def evaluate(
         "split": split,
         "sampling": plain(sampling),
         "seed": seed,
-        "teacher forced": reading.counted(),
+        "teacher forced": ahead.counted,
         "played": _counted(places, played),
     }
     return Report(about, tables, played.ms_per_measure)
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a network makes of true music one step ahead, and of how much of it."""
+
+    tables: Mapping[str, Table | Breakdown]
+    counted: Mapping[str, int]
+
+
+def _of_hybrid(
+    network: Hybrid, held_out: Shard, limit: int | None, baselines: Baselines, seed: int
+) -> Ahead:
+    reading = Reading(network, held_out, baselines)
+    for batch in _batches(held_out, limit, "batches read"):
+        reading.read(batch)
+    return Ahead(reading.tables(seed), reading.counted())
+
+
+def _of_family(
+    network: Trained, held_out: Shard, training: Shard, limit: int | None, seed: int
+) -> Ahead:
+    """A family's own terms; of the training split as many batches as of the other."""
+    measures = int(getattr(network, "WINDOW", LONGEST_WINDOW))
+    unseen = _batches(held_out, limit, "batches read", measures)
+    there = FamilyReading(network, held_out).read_all(unseen)
+    learned = _batches(training, there.batches, "training batches read", measures)
+    here = FamilyReading(network, training).read_all(learned)
+    return Ahead({"one step ahead": one_step_ahead(there, here, seed)}, there.counted())
+
+
 def _of_one_draft(
-    voice: HybridVoice, places: Sequence[Context], sampling: Sampling, seed: int
+    voice: Continuation, places: Sequence[Context], sampling: Sampling, seed: int
 ) -> dict[str, tuple[Music | None, ...]]:
-    """The same continuations without a choice among drafts, where there was one."""
-    if sampling.candidates == 1:
+    """The hybrid's continuations without a choice among drafts, where there was one."""
+    if sampling.candidates == 1 or not isinstance(voice, HybridVoice):
         return {}
     alone = replace(sampling, candidates=1)
     waiting = told(places, len(places), "continuations of one draft")
@@ -121,14 +156,9 @@ def _library(training: Shard) -> Training:
     return Training.of(Notes.of_rows(training, firsts))
 
 
-def _batches(shard: Shard, limit: int | None, what: str) -> Iterator[Batch]:
-    windows = Windows(shard, steps=BATCH_STEPS, measures=LONGEST_WINDOW)
+def _batches(
+    shard: Shard, limit: int | None, what: str, measures: int = LONGEST_WINDOW
+) -> Iterator[Batch]:
+    windows = Windows(shard, steps=BATCH_STEPS, measures=measures)
     batches = list(windows.every(limit))  # notes alone: a few megabytes
     return told(batches, len(batches), what)
-
-
-def _read(network: Hybrid, held_out: Shard, limit: int | None, baselines: Baselines) -> Reading:
-    reading = Reading(network, held_out, baselines)
-    for batch in _batches(held_out, limit, "batches read"):
-        reading.read(batch)
-    return reading
