@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 COLUMNS = 5
 KNOWS_NOTHING = "#8a8a8a"
 MORE, LESS, AS_REAL = "more is better", "less is better", "as the real is best"
+COSTS = (MEDIAN_MS, PARAMETERS, MEMORY)
 PANELS = {
     ALL_FIVE: MORE, **dict.fromkeys(FIVE, MORE), AUC: LESS, KEY: AS_REAL, AGAIN: AS_REAL,
     EMPTY: AS_REAL, DENSITY: AS_REAL, THICKNESS: AS_REAL, MEDIAN_MS: LESS, PARAMETERS: LESS,
@@ -56,7 +57,9 @@ def draw(path: Path, columns: Mapping[str, Mapping[str, Figure]]) -> None:
     for axes, (what, better) in zip(grid.flat, PANELS.items(), strict=False):
         _panel(axes, {name: columns[name] for name in who}, what, better)
         _real(axes, columns.get(REAL, {}).get(what), what)
-    grid[0, 0].set_ylim(len(who) - 0.5, -0.5)
+    for axes in grid.flat[len(PANELS) :]:
+        axes.set_axis_off()
+    grid[0, 0].set_ylim(len(who) - 0.5, -0.8)
     grid[0, 0].set_yticks(range(len(who)), who)
     figure.suptitle(
         "All on the same contexts. Orange: voices; grey: those who know nothing; green: the real "
@@ -72,13 +75,18 @@ def _panel(axes: Axes, columns: Mapping[str, Mapping[str, Figure]], what: str, b
         if math.isnan(value):
             continue
         colour = PLAYED_COLOUR if PARAMETERS in column else KNOWS_NOTHING
-        axes.plot([low, high], [row, row], color=colour, linewidth=2, alpha=0.5)
-        axes.plot([value], [row], "o", color=colour, markersize=5)
-        axes.annotate(_number(value), (value, row), xytext=(0, 4), textcoords="offset points",
-                      ha="center", va="bottom", fontsize=7, color=INK)  # fmt: skip
+        axes.plot([low, high], [row, row], color=colour, linewidth=2, alpha=0.5, zorder=3)
+        axes.plot([value], [row], "o", color=colour, markersize=5, zorder=3)
+        axes.annotate(
+            _number(value), (value, row), xytext=(0, 5), textcoords="offset points", zorder=4,
+            ha="center", va="bottom", fontsize=7, color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.3},
+        )  # fmt: skip
     axes.set_title(f"{TITLES.get(what, what)}\n", color=INK, fontsize=10)
     axes.text(0.5, 1.02, better, transform=axes.transAxes, ha="center", fontsize=8, color=INK)
     axes.margins(x=0.12)
+    if what in COSTS:
+        axes.set_xlim(0, 1.15 * axes.dataLim.x1)
     axes.grid(color=FAINT, linewidth=0.4)
     axes.tick_params(length=0, labelcolor=INK, labelsize=8)
     for spine in axes.spines.values():
@@ -100,7 +108,7 @@ def _real(axes: Axes, figure: Figure | None, what: str) -> None:
     if isinstance(figure, Estimate) and what not in (ALL_FIVE, *FIVE):
         value = figure.mean
         if not math.isnan(value):
-            axes.axvline(value, color=REAL_COLOUR, linewidth=1.5)
+            axes.axvline(value, color=REAL_COLOUR, linewidth=1.5, zorder=2)
 
 
 def _number(value: float) -> str:

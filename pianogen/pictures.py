@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS = "metrics.jsonl"
+METRICS, CONFIG, HYBRID = "metrics.jsonl", "config.json", "hybrid"
 HEARD_COLOUR, PLAYED_COLOUR, REAL_COLOUR = "#1f5fa8", "#c8501e", "#3d7d4d"
 INK, FAINT, BLACK_KEY_ROW = "#333333", "#c9c9c9", "#f3f3f3"
 BLACK_KEYS = (1, 3, 6, 8, 10)
 PALEST = 0.15  # opacity of the softest note; the loudest is opaque
 DPI, COLUMNS = 110, 4
+STEEP = 0.1  # of a run: how much of it may leave the axis
 SMOOTHED = 0.04  # of a run: how much of it a running mean of the training losses is over
 
 Values = NDArray[np.float64]
@@ -140,10 +141,10 @@ def _measure_lines(axes: Axes, measures: Sequence[Measure], hand_over: int) -> N
 
 
 def draw_losses(folder: Path, run: Path) -> Path:
-    """The losses of a run, each part for itself, over its updates: losses.png.
+    """All that a run counts, each part for itself, over its updates: losses.png.
 
-    Raises DataError where the run has no metrics to read, ConfigError where nothing can be
-    written.
+    Whatever the family tells is drawn: losses, shares that were right, perplexities. Raises
+    DataError where the run has no metrics to read, ConfigError where nothing can be written.
     """
     curves = read_losses(run)
     parts = sorted({name for curve in curves.values() for name in curve}, key=_loss_first)
@@ -155,9 +156,19 @@ def draw_losses(folder: Path, run: Path) -> Path:
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
     grid[0, 0].legend(frameon=False, labelcolor=INK)
-    figure.suptitle(f"{run.name}: losses in nats a note (rhythm: a step), by update", color=INK)
+    figure.suptitle(f"{run.name}: {_unit(run)}, by update", color=INK)
     save_figure(figure, folder / "losses.png")
     return folder / "losses.png"
+
+
+def _unit(run: Path) -> str:
+    """What the parts of a run's loss are in."""
+    try:
+        config = json.loads((run / CONFIG).read_text(encoding="utf-8"))
+        of_hybrid = config.get("family", HYBRID) == HYBRID
+    except (OSError, ValueError, AttributeError):
+        of_hybrid = False
+    return "losses in nats a note (rhythm: a step)" if of_hybrid else "what training counts"
 
 
 def read_losses(run: Path) -> dict[str, dict[str, dict[int, float]]]:
@@ -191,8 +202,7 @@ def _losses(axes: Axes, part: str, curves: Mapping[str, Curve]) -> None:
         axes.plot(updates, values, color=HEARD_COLOUR, alpha=0.25, linewidth=0.7)
         smooth = running_mean(values, max(1, round(SMOOTHED * len(values))))
         axes.plot(updates, smooth, color=HEARD_COLOUR, linewidth=1.5, label="training")
-        low, high = smooth.min(), np.quantile(smooth, 0.9)
-        axes.set_ylim(low - 0.15 * (high - low) - 0.02, high + 0.5 * (high - low) + 0.02)
+        axes.set_ylim(*limits(smooth))
     updates, values = _sorted(curves["validation"])
     if len(updates):
         axes.plot(updates, values, "o-", color=PLAYED_COLOUR, markersize=3, label="validation")
@@ -203,6 +213,14 @@ def _losses(axes: Axes, part: str, curves: Mapping[str, Curve]) -> None:
     axes.tick_params(length=0, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def limits(smooth: Values) -> tuple[float, float]:
+    """The ends of an axis, with room; the steep beginning of a run may leave it."""
+    falls = smooth[-1] <= smooth[0]
+    low, high = np.quantile(smooth, [0, 1 - STEEP] if falls else [STEEP, 1]).tolist()
+    near, far = 0.15 * (high - low) + 0.02, 0.5 * (high - low) + 0.02
+    return (low - near, high + far) if falls else (low - far, high + near)
 
 
 def _sorted(curve: Curve) -> tuple[Values, Values]:

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pianogen import distributed
-
 T = TypeVar("T")
 
 
@@ -19,7 +17,7 @@ class Progress:
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stdout.isatty() and distributed.rank() == 0:
+        if sys.stdout.isatty() and _is_first():
             from rich.progress import Progress as Bar
 
             self._bar = Bar()
@@ -43,8 +41,15 @@ class Progress:
         """Print a line above the bar."""
         if self._bar is not None:
             self._bar.console.print(text)
-        elif distributed.rank() == 0:
+        elif _is_first():
             print(text, flush=True)
+
+
+def _is_first() -> bool:
+    """Whether this is the first, or only, of the processes that train; those have torch already."""
+    from pianogen import distributed
+
+    return distributed.rank() == 0
 
 
 def told(items: Iterable[T], count: int, what: str) -> Iterator[T]:

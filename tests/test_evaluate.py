@@ -19,6 +19,8 @@ from pianogen.errors import ConfigError, DataError
 from pianogen.evaluate import evaluate
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.sizes import HybridConfig
+from pianogen.family import FAMILIES
+from pianogen.family_figures import ROUND_TRIPS, round_trip
 from pianogen.grid import Measure, Meter
 from pianogen.nats import nats_a_note, total
 from pianogen.report import Report
@@ -28,6 +30,7 @@ from pianogen.teacher_forcing import read
 from pianogen.windowed import Windowed
 from tests.made import C_MAJOR, line, measure, prepared
 from tests.music import weights_of
+from tests.parrot import PARROT, parrot_file
 
 SMALL = HybridConfig(
     conv=8, onset_branch=8, hidden=16, heads=2, window=2, channels=4, width=5, touch=8
@@ -225,3 +228,82 @@ def test_what_cannot_be_said_is_null_in_json(report: Report) -> None:
         for column in report.as_dict()["elements"].values()
         for value in column.values()
     )
+
+
+# --- another family -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A made-up family's checkpoint, which believes C to be twice as likely as any other class."""
+    monkeypatch.setitem(FAMILIES, "parrot", PARROT)  # type: ignore[arg-type]
+    return parrot_file(tmp_path / "parrot.safetensors", favourite=0)
+
+
+def share_of_c(shard: Shard) -> float:
+    notes = [
+        note.pitch % 12
+        for piece in shard.pieces
+        if not piece.path.endswith("-voice.mid")
+        for number in range(piece.n_measures)
+        for note in shard.measure(piece.first_measure + number).notes
+    ]
+    return notes.count(0) / len(notes)
+
+
+def test_another_family_is_read_in_its_own_terms(data: Path, parrot: str) -> None:
+    figures = run(data, parrot).as_dict()
+    ahead = figures["one step ahead"]
+    for column, split in (("held out", "validation"), ("in training", "train")):
+        share = share_of_c(Shard.open(data, split))
+        nats = share * math.log(13 / 2) + (1 - share) * math.log(13)
+        assert ahead[column]["guessed"]["mean"] == pytest.approx(share)
+        assert ahead[column]["pitch class"]["mean"] == pytest.approx(nats)
+        assert ahead[column]["loss"]["mean"] == pytest.approx(nats)
+        assert ahead[column]["perplexity"]["mean"] == pytest.approx(math.exp(nats))
+        assert ahead[column]["by chance"]["mean"] == pytest.approx(1 / 12)
+    assert ahead["held out"]["guessed"]["count"] == 3
+
+
+def test_another_family_has_the_tables_of_continuations_too(data: Path, parrot: str) -> None:
+    report = run(data, parrot)
+    figures = report.as_dict()
+    for figure in ("overlaps", "continuations"):
+        assert figures[figure]["model"] == figures[figure]["repeat"]
+    assert {"two samples", "memorisation", "continuations by corpus"} <= set(figures)
+    assert not {"nats", "elements", "round trip"} & set(figures)
+    assert figures["teacher forced"]["pieces"] == 3
+    assert max(map(len, str(report).splitlines())) <= 113
+    assert "pitch_class" not in str(report)
+
+
+def test_both_see_the_same_continuations_of_those_who_know_nothing(
+    data: Path, parrot: str, report: Report
+) -> None:
+    mine, other = run(data, parrot).as_dict()["overlaps"], report.as_dict()["overlaps"]
+    for who in ("another piece", "repeat", "silence"):
+        assert mine[who] == other[who]
+
+
+def test_what_a_family_cannot_hold_is_told(
+    data: Path, parrot: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ROUND_TRIPS, "parrot", "tests.parrot:half_kept")
+    config = {"frame": 2}
+    places = find_contexts(Shard.open(data, "validation"), 2, seed=0)
+    told = round_trip("parrot", config, places, seed=0)["round trip"].as_dict()
+    assert told["real music"]["kept"]["mean"] == 0.5
+    assert told["real music"]["measures in twos"]["mean"] == 6
+    assert round_trip("hybrid", config, places, seed=0) == {}
+
+
+def test_windows_are_chosen_whole(data: Path) -> None:
+    (batch, *_) = Windows(Shard.open(data, "validation"), steps=4096, measures=4).every()
+    which = torch.arange(batch.notes.windows) % 2 == 1
+    chosen = batch.chosen(which)
+    again = chosen.notes.window * 2 + 1
+    mine = batch.notes.window % 2 == 1
+    assert chosen.notes.windows == int(which.sum())
+    assert torch.equal(again, batch.notes.window[mine])
+    assert torch.equal(chosen.notes.key, batch.notes.key[mine])
+    assert torch.equal(chosen.first_measure, batch.first_measure[which])

@@ -17,6 +17,7 @@ from pianogen.pictures import (
     check,
     draw_continuations,
     draw_losses,
+    limits,
     read_losses,
     running_mean,
 )
@@ -65,6 +66,26 @@ def test_losses_are_read_by_part_and_the_later_of_two_counts(tmp_path: Path) -> 
 def test_a_run_that_has_just_begun_can_be_drawn(tmp_path: Path) -> None:
     run = written(tmp_path / "run", {"step": 1, "training": {"loss": 5.0}})
     assert draw_losses(tmp_path, run).is_file()
+
+
+def test_whatever_a_family_tells_is_drawn(tmp_path: Path) -> None:
+    rows = [
+        {"step": n, kind: {"chord": 3.0 / n, "accuracy": 1 - 1 / n, "perplexity": 0.0}}
+        for n in range(1, 40)
+        for kind in ("training", "validation")
+    ]
+    run = written(tmp_path / "run", *rows)
+    (run / "config.json").write_text('{"family": "chords"}')
+    assert draw_losses(tmp_path, run).read_bytes().startswith(PNG)
+
+
+def test_an_axis_shows_where_a_run_settles_whichever_way_it_went() -> None:
+    falling, rising = np.array([100.0, *range(9, 0, -1)]), np.array([-100.0, *range(1, 10)])
+    assert limits(falling)[0] < 1
+    assert 9 < limits(falling)[1] < 100
+    assert -100 < limits(rising)[0] < 1
+    assert limits(rising)[1] > 9
+    assert limits(np.zeros(3))[0] < 0 < limits(np.zeros(3))[1]
 
 
 def test_a_run_without_losses_is_one_line(tmp_path: Path) -> None:
