@@ -40,15 +40,19 @@ from pianogen.shards import Shard
 from pianogen.standings import (
     AUC,
     BLOCKS,
+    LINE_BLOCKS,
     MEDIAN_MS,
     MEMORY,
     PARAMETERS,
     PROCESS,
     SLOW_MS,
     Answer,
+    Rows,
     describe,
     differences,
     means,
+    melody,
+    top_line,
 )
 from pianogen.windowed import whole_measures
 
@@ -80,11 +84,9 @@ def compare(
     answers: dict[str, Sequence[Answer]] = {REAL: known.pop(REAL)}
     answers |= {who: one.answers for who, one in performances.items()}
     answers |= known
-    described = {who: describe(places, made) for who, made in answers.items()}
-    areas = _areas(places, answers, seed)
-    columns: dict[str, dict[str, Figure]] = {
-        who: {**means(places, rows, seed), AUC: areas[who]} for who, rows in described.items()
-    }
+    lines = {who: [top_line(music) for music in made] for who, made in answers.items()}
+    described, columns = _judged(places, answers, seed, "told from the real")
+    _, of_lines = _judged([melody(place) for place in places], lines, seed, "top lines told")
     for who, one in performances.items():
         columns[who] |= {PARAMETERS: sizes[who], **one.cost()}
     if picture is not None:
@@ -93,6 +95,7 @@ def compare(
     tables = {
         "compare": Standing("All on the same contexts", columns, BLOCKS),
         "differences": differences(places, described, next(iter(voicings)), seed),
+        "top lines": Standing("The top line alone", of_lines, LINE_BLOCKS),
     }
     return Report(_about(split, seed, places, voicings), tables)
 
@@ -117,16 +120,21 @@ def _known(
     return known
 
 
-def _areas(
-    places: Sequence[Context], answers: Mapping[str, Sequence[Answer]], seed: int
-) -> Mapping[str, Figure]:
-    """How well each is told from the real; of the real, two halves from each other."""
+def _judged(
+    places: Sequence[Context], answers: Mapping[str, Sequence[Answer]], seed: int, what: str
+) -> tuple[dict[str, Rows], dict[str, dict[str, Figure]]]:
+    """What is said of each answer, and of each who answered, by name; how well each is told from
+    the real (of the real, two halves from each other) with it."""
     listener = two_sample.Listener(places)
-    others = {who: made for who, made in answers.items() if who != REAL}
-    return {REAL: listener.tell_halves(seed)} | {
-        who: listener.tell(made, seed).area
-        for who, made in told(others.items(), len(others), "told from the real")
-    }
+    described: dict[str, Rows] = {}
+    columns: dict[str, dict[str, Figure]] = {}
+    for who, made in told(answers.items(), len(answers), what):
+        described[who] = describe(places, made)
+        columns[who] = {**means(places, described[who], seed)}
+        is_real = who == REAL
+        area = listener.tell_halves(seed) if is_real else listener.tell(made, seed).area
+        columns[who][AUC] = area
+    return described, columns
 
 
 def _about(

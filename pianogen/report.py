@@ -84,7 +84,8 @@ class Standing:
         for who, column in self.columns.items():
             figures = (write(column.get(row)) for row in block.headings)
             lines.append(f"{who:<{LABEL}}" + _cells(figures, block.cell))
-        return "\n".join([*(f"  {note}" for note in block.notes), "", *lines])
+        notes = [*(f"  {note}" for note in block.notes), ""] if block.notes else []
+        return "\n".join([*notes, *lines])
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """The figures as plain values: who, then what."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pianogen.by_piece import mean_of
 from pianogen.comparison import Context, Music
+from pianogen.grid import Measure, Note
 from pianogen.metrics import Estimate, Stretch, figures, histograms, overlap
 from pianogen.repetition import FIGURE, repeated_share
 from pianogen.report import Block, Standing
@@ -48,6 +50,11 @@ BLOCKS = (
     Block(OVERLAPS, notes=("The overlaps with their 95 % intervals by bootstrap over pieces.",)),
     Block(PLAYING, notes=("What they play, likewise. Sounding: notes at once.",)),
 )
+LINE_NOTES = (
+    "As above, but of everyone, the real among them, and of what was heard only the highest note",
+    "of each step with onsets is kept: for those who play a melody alone.",
+)
+LINE_BLOCKS = (Block(OVERLAPS, notes=LINE_NOTES), Block(PLAYING))
 DIFFERENCE_NOTES = (
     "Overlaps of {leader}, less those of each at the same places; above 0 {leader} is nearer to",
     "what really follows. As the places are the same, this tells more than two intervals do.",
@@ -74,6 +81,24 @@ def _described(place: Context, answer: Music) -> dict[str, float]:
         **{name: alone[name] for name in ALONE},
         AGAIN: repeated_share(heard, stretch),
     }
+
+
+def top_line(music: Answer) -> Answer:
+    """The highest note of each step with onsets, as music."""
+    if music is None:
+        return None
+    return tuple(replace(measure, notes=_highest(measure)) for measure in music)
+
+
+def _highest(measure: Measure) -> tuple[Note, ...]:
+    """Notes lie by onset and from the top down."""
+    kept = {note.onset: note for note in reversed(measure.notes)}
+    return tuple(kept.values())
+
+
+def melody(place: Context) -> Context:
+    """A context of which only the top line is left, in what was heard and what follows."""
+    return replace(place, heard=top_line(place.heard) or (), real=top_line(place.real) or ())
 
 
 def means(places: Sequence[Context], rows: Rows, seed: int) -> dict[str, Estimate]:

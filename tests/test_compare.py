@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from pianogen.standings import (
     SLOW_MS,
     describe,
     differences,
+    melody,
+    top_line,
 )
 from tests.made import C_MAJOR, line, measure, prepared
 from tests.music import TINY, tiny_hybrid, weights_of
@@ -66,43 +69,50 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def parrots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Voicing]:
+@pytest.fixture(scope="module")
+def parrots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Voicing]]:
     """Two of a made-up family: one plays the last measure again, one what was four before.
 
     What memory they take is told, not measured: a process of its own would not know them.
     """
-    monkeypatch.setitem(FAMILIES, "parrot", PARROT)  # type: ignore[arg-type]
-    monkeypatch.setattr(comparing, "footprint", lambda *asked: Footprint(60.0, 5.0))
-    return {
-        name: Voicing(parrot_file(tmp_path / f"{name}.safetensors", back=back), Sampling())
-        for name, back in (("parrot", 1), ("four-back", 4))
-    }
+    folder = tmp_path_factory.mktemp("parrots")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FAMILIES, "parrot", PARROT)  # type: ignore[arg-type]
+        patch.setattr(comparing, "footprint", lambda *asked: Footprint(60.0, 5.0))
+        yield {
+            name: Voicing(parrot_file(folder / f"{name}.safetensors", back=back), Sampling())
+            for name, back in (("parrot", 1), ("four-back", 4))
+        }
 
 
 def run(data: Path, voicings: dict[str, Voicing], seed: int = 0) -> Report:
     return compare(data, "validation", voicings=voicings, contexts=6, seed=seed)
 
 
+@pytest.fixture(scope="module")
+def report(data: Path, parrots: dict[str, Voicing]) -> Report:
+    return run(data, parrots)
+
+
 # --- who is compared ------------------------------------------------------------------------------
 
 
 def test_everyone_stands_in_one_table_on_the_same_contexts(
-    data: Path, parrots: dict[str, Voicing]
+    report: Report, parrots: dict[str, Voicing]
 ) -> None:
-    report = run(data, parrots).as_dict()
-    assert list(report["compare"]) == ["real", "parrot", "four-back", "another piece", "repeat",
+    figures = report.as_dict()
+    assert list(figures["compare"]) == ["real", "parrot", "four-back", "another piece", "repeat",
                                        "silence", "unigram"]  # fmt: skip
-    assert (report["played"]["contexts"], report["played"]["pieces"]) == (6, 3)
-    for who, figures in report["compare"].items():
-        assert {ALL_FIVE, "velocity", AGAIN, EMPTY, KEY} <= set(figures)
-        assert (PARAMETERS in figures) == (who in parrots)
-    assert report["compare"]["parrot"][MEMORY] == 5.0
-    assert report["compare"]["parrot"][PARAMETERS] == 12e-6
+    assert (figures["played"]["contexts"], figures["played"]["pieces"]) == (6, 3)
+    for who, column in figures["compare"].items():
+        assert {ALL_FIVE, "velocity", AGAIN, EMPTY, KEY} <= set(column)
+        assert (PARAMETERS in column) == (who in parrots)
+    assert figures["compare"]["parrot"][MEMORY] == 5.0
+    assert figures["compare"]["parrot"][PARAMETERS] == 12e-6
 
 
-def test_a_parrot_is_the_baseline_that_repeats(data: Path, parrots: dict[str, Voicing]) -> None:
-    standing = run(data, parrots).as_dict()
+def test_a_parrot_is_the_baseline_that_repeats(report: Report) -> None:
+    standing = report.as_dict()
     music = (ALL_FIVE, AGAIN, EMPTY, KEY, "notes a measure")
     for figure in music:
         assert standing["compare"]["parrot"][figure] == standing["compare"]["repeat"][figure]
@@ -111,12 +121,15 @@ def test_a_parrot_is_the_baseline_that_repeats(data: Path, parrots: dict[str, Vo
     assert set(standing["differences"]) == {"four-back", *BASELINES}
 
 
-def test_the_same_seed_gives_the_same_figures(data: Path, parrots: dict[str, Voicing]) -> None:
-    once, again, other = (run(data, parrots, seed).as_dict() for seed in (0, 0, 1))
-    for report in (once, again, other):
+def test_the_same_seed_gives_the_same_figures(
+    data: Path, parrots: dict[str, Voicing], report: Report
+) -> None:
+    once = report.as_dict()
+    again, other = (run(data, parrots, seed).as_dict() for seed in (0, 1))
+    for figures in (once, again, other):
         for who in parrots:
-            assert report["compare"][who].pop(MEDIAN_MS) > 0
-            assert report["compare"][who].pop(SLOW_MS) > 0
+            assert figures["compare"][who].pop(MEDIAN_MS) > 0
+            assert figures["compare"][who].pop(SLOW_MS) > 0
     assert once == again
     assert once["compare"]["unigram"] != other["compare"]["unigram"]
 
@@ -257,10 +270,23 @@ def test_an_answer_that_is_not_there_is_left_out(data: Path) -> None:
     assert less.as_dict()["b"][ALL_FIVE]["count"] == 1
 
 
-def test_the_report_reads_as_tables_and_is_written_as_json(
-    data: Path, parrots: dict[str, Voicing], tmp_path: Path
-) -> None:
-    report = run(data, parrots)
+def test_top_lines_are_held_against_top_lines(data: Path) -> None:
+    scale = line(C_MAJOR)
+    thick = measure([*((n.onset, n.pitch, 16, 4) for n in scale.notes), (0, 40, 16, 4)])
+    assert top_line((thick, CHORD)) == (scale, measure([(0, 67, 20, 32)]))
+    assert top_line(None) is None
+    place = melody(find_contexts(Shard.open(data, "validation"), 4, seed=0)[-1])
+    assert place.heard == place.real * 2 == tuple(WALTZ[:8])
+
+
+def test_of_a_melody_alone_the_rest_is_not_asked(report: Report) -> None:
+    figures = report.as_dict()["top lines"]
+    assert set(figures) == {"real", "parrot", "four-back", *BASELINES}
+    assert figures["real"][ALL_FIVE]["mean"] == pytest.approx(1)
+    assert figures["parrot"] == figures["repeat"]
+
+
+def test_the_report_reads_as_tables_and_is_written_as_json(report: Report, tmp_path: Path) -> None:
     text = str(report)
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "nan" not in text
