@@ -188,9 +188,19 @@ def _scores(numbers: Numbers, is_other: Bools, seed: int) -> Floats:
     with threadpool_limits(1):
         for seen, unseen in GroupKFold(FOLDS).split(numbers.values, is_other, numbers.group):
             trees = HistGradientBoostingClassifier(**TREES, random_state=seed)
-            trees.fit(numbers.values[seen], is_other[seen])
-            scores[unseen] = trees.predict_proba(numbers.values[unseen])[:, 1]
+            told = _varies(numbers.values[seen])
+            if told.any():
+                trees.fit(numbers.values[seen][:, told], is_other[seen])
+                scores[unseen] = trees.predict_proba(numbers.values[unseen][:, told])[:, 1]
     return scores
+
+
+def _varies(values: Floats) -> Bools:
+    """Which columns have two different known values, without which they tell nothing."""
+    unknown = np.isnan(values)
+    low = np.where(unknown, np.inf, values).min(axis=0)
+    high = np.where(unknown, -np.inf, values).max(axis=0)
+    return np.asarray(low < high, np.bool_)
 
 
 def area(scores: Floats, is_other: Bools, weights: NDArray[np.int64]) -> Floats:
@@ -242,7 +252,9 @@ def _alone(column: Floats, is_other: Bools) -> float:
 
 def _ranks(column: Floats) -> Floats:
     """Ranks about their mean, of length 1: two such multiplied are their rank correlation."""
-    filled = np.where(np.isnan(column), np.nanmedian(column), column)
+    unknown = np.isnan(column)
+    middle = 0.0 if unknown.all() else np.nanmedian(column)
+    filled = np.where(unknown, middle, column)
     _, place, counts = np.unique(filled, return_inverse=True, return_counts=True)
     rank = (counts.cumsum() - counts / 2)[place]
     rank = rank - rank.mean()

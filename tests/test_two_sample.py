@@ -43,6 +43,14 @@ def moved(music: Sequence[Measure], semitones: int) -> Music:
     )
 
 
+def alone(music: Music) -> Music:
+    """One note at a time, always as loud, so that much of what could be asked has no answer."""
+    return tuple(
+        replace(m, notes=tuple({n.onset: replace(n, velocity_bin=16) for n in m.notes}.values()))
+        for m in music
+    )
+
+
 @pytest.fixture(scope="module")
 def contexts() -> list[Context]:
     return [made(number) for number in range(CONTEXTS)]
@@ -59,6 +67,12 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # --- nudging ------------------------------------------------------------------------------------
+
+
+def test_music_of_one_voice_is_told_by_what_there_is_to_say_of_it(few_trees: None) -> None:
+    places = [replace(c, heard=alone(c.heard), real=alone(c.real)) for c in map(made, range(50))]
+    up = [moved(place.real, 12) for place in places]
+    assert Listener(places).tell(up).area.mean > 0.9
 
 
 def test_a_fifth_of_the_pitches_moves_by_one_or_two() -> None:
