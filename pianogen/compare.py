@@ -32,6 +32,7 @@ from pianogen.continuation import Continuation
 from pianogen.errors import ConfigError
 from pianogen.footprint import Footprint, footprint
 from pianogen.keys import heard_scale
+from pianogen.presets import HEARD as SCALE_HEARD
 from pianogen.presets import Voicing
 from pianogen.progress import told
 from pianogen.report import Figure, Report, Standing
@@ -147,10 +148,18 @@ def _about(
         "measures played": ANSWERED,
     }
     checkpoints = {who: voicing.checkpoint for who, voicing in voicings.items()}
-    samplings = {f"sampling of {who}": plain(v.sampling) for who, v in voicings.items()}
+    samplings = {f"sampling of {who}": _unusual(v) for who, v in voicings.items()}
     return {
         "split": split, "seed": seed, "played": counted, "checkpoints": checkpoints, **samplings
     }  # fmt: skip
+
+
+def _unusual(voicing: Voicing) -> dict[str, object] | str:
+    """The settings that are not as they are where nothing is said."""
+    usual, unusual = plain(Sampling()), plain(voicing.sampling).items()
+    settings = {name: value for name, value in unusual if value != usual[name]}
+    heard = {"scale": SCALE_HEARD} if voicing.is_in_scale_heard else {}
+    return settings | heard or "all settings as they are by default"
 
 
 # --- who plays ------------------------------------------------------------------------------------

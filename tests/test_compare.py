@@ -149,6 +149,14 @@ def test_a_voice_may_be_asked_for_the_scale_heard_alone(data: Path) -> None:
     assert asked[4] == tuple(range(12))
 
 
+def test_the_report_says_who_played_and_how(data: Path, parrots: dict[str, Voicing]) -> None:
+    warmer = Voicing(parrots["parrot"].checkpoint, Sampling(temperature=1.5), True)
+    about = run(data, {**parrots, "warmer": warmer}).about
+    assert about["checkpoints"]["warmer"] == warmer.checkpoint
+    assert about["sampling of parrot"] == "all settings as they are by default"
+    assert about["sampling of warmer"] == {"temperature": 1.5, "scale": "heard"}
+
+
 def test_nobody_and_a_name_that_is_taken_are_one_line(
     data: Path, parrots: dict[str, Voicing]
 ) -> None:
