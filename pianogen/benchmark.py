@@ -6,9 +6,7 @@ figure says what this computer did at that time, beside whatever else it was doi
 
 from __future__ import annotations
 
-import math
 import multiprocessing
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +16,7 @@ from pathlib import Path
 import torch
 
 from pianogen.device import choose_device, is_bfloat16_fast
+from pianogen.footprint import peak_mib
 from pianogen.recipe import TrainConfig
 from pianogen.shards import Shard
 from pianogen.train import batches, training_windows
@@ -98,9 +97,4 @@ def measured(data: Path, config: TrainConfig, updates: int) -> Speed:
 def _peak_mib(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    if sys.platform == "win32":
-        return math.nan  # not told there
-    import resource
-
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return peak_mib()

@@ -7,9 +7,12 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pianogen import compare as comparing
@@ -227,6 +230,12 @@ def test_memory_is_that_of_a_process_that_loads_the_voice_and_plays(tmp_path: Pa
     found = footprint(str(path), MUSIC[:2], 1, Sampling(), "cpu")
     assert 0 < found.voice < found.process < 500
     assert peak_mib() > found.voice
+
+
+def test_a_new_process_is_not_told_what_its_parent_had() -> None:
+    held = np.ones(40_000_000)  # 305 MiB
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        assert process.submit(peak_mib).result() < held.nbytes / 2**20 / 2
 
 
 # --- what comes again -----------------------------------------------------------------------------
