@@ -27,20 +27,21 @@ from pianogen.presets import (
     is_preset_file,
 )
 from pianogen.sampling import DENSEST, SPARSEST, Sampling
+from pianogen.shipped import DEFAULT, is_word, names, shipped_name
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
 Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
 Through: TypeAlias = Literal["off", "listening", "on"]
 Pedalling: TypeAlias = Literal["none", "played"]
 
-DEFAULT_CHECKPOINT = "default"
 _MOST = {"most": MOST_CANDIDATES}
 
 
 class Preset(BaseModel):
     """One way of answering. Frozen; every field has a range, unknown fields are errors.
 
-    checkpoint is `default` (the one in the package) or a path to a .safetensors file.
+    checkpoint is one in the package by its name (`default`, `chords`), or a .safetensors file,
+    whose path is relative to the preset's.
     number is what the preset CC's value or the program change must be to choose it.
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
     density: how many notes, as a multiple of what the performer played lately.
@@ -61,7 +62,7 @@ class Preset(BaseModel):
     name: str = Field(min_length=1)
     description: str = ""
     number: int = Field(ge=0, le=127)
-    checkpoint: str = "default"
+    checkpoint: str = DEFAULT
     sha256: str | None = None
 
     temperature: float = Field(0.8, gt=0, le=4)
@@ -301,22 +302,23 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
     for field, value in values.items():
         if isinstance(value, bool) and field in Preset.model_fields and field not in _WORDS:
             yield fields.say(f"{field} must be a number, is {str(value).lower()}", field)
-    checkpoint = values.get("checkpoint", DEFAULT_CHECKPOINT)
-    if isinstance(checkpoint, str) and checkpoint != DEFAULT_CHECKPOINT:
+    checkpoint = values.get("checkpoint", DEFAULT)
+    if isinstance(checkpoint, str) and shipped_name(checkpoint) is None:
         found = fields.path.parent / Path(checkpoint).expanduser()
         if not found.is_file():
-            yield fields.say(f"there is no checkpoint {shown(found)}", "checkpoint")
+            known = f"; in the package there are: {names()}" if is_word(checkpoint) else ""
+            yield fields.say(f"there is no checkpoint {shown(found)}{known}", "checkpoint")
 
 
 _WORDS = ("name", "description", "checkpoint", "sha256", "scale", "mode", "pedal", "thru")
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:
-    """A checkpoint's path is relative to the preset's file."""
-    if preset.checkpoint == DEFAULT_CHECKPOINT:
-        return preset
-    found = (path.parent / Path(preset.checkpoint).expanduser()).resolve()
-    return preset.model_copy(update={"checkpoint": str(found)})
+    """One in the package by its one name; a path is relative to the preset's file."""
+    found = shipped_name(preset.checkpoint)
+    if found is None:
+        found = str((path.parent / Path(preset.checkpoint).expanduser()).resolve())
+    return preset.model_copy(update={"checkpoint": found})
 
 
 def clashes(entries: Sequence[PresetFile]) -> Iterator[tuple[PresetFile, str]]:
