@@ -21,7 +21,7 @@ from pianogen.device import choose_device, is_bfloat16_fast
 from pianogen.recipe import TrainConfig
 from pianogen.shards import Shard
 from pianogen.train import batches, training_windows
-from pianogen.trainer import Trainer, add_losses, no_losses, over_processes
+from pianogen.trainer import Trainer
 
 WARM_UP = 2  # updates before the clock runs
 THREADS = (1, 2)
@@ -76,20 +76,21 @@ def settings(config: TrainConfig) -> list[TrainConfig]:
 def measured(data: Path, config: TrainConfig, updates: int) -> Speed:
     """Train for some updates after the first ones, and see how long they took."""
     torch.set_num_threads(config.threads)
-    trainer = Trainer(config, choose_device(config.device))
+    training = Shard.open(data, "train")
+    trainer = Trainer(config, choose_device(config.device), training)
     device = trainer.device
-    windows = training_windows(Shard.open(data, "train"), config)
+    windows = training_windows(training, config)
     coming = batches(windows, config.seed, range(WARM_UP + updates), device)
-    sums, waited, began = no_losses(device), 0.0, 0.0
+    sums, waited, began = trainer.running(), 0.0, 0.0
     for number in range(WARM_UP + updates):
         if number == WARM_UP:
-            over_processes(sums)  # the device is done with what was asked of it before
-            sums, waited, began = no_losses(device), 0.0, time.perf_counter()
+            sums.read()  # the device is done with what was asked of it before
+            sums, waited, began = trainer.running(), 0.0, time.perf_counter()
         asked = time.perf_counter()
         batch = next(coming)
         waited += time.perf_counter() - asked
-        add_losses(sums, trainer.update(batch))
-    steps = over_processes(sums)["steps"]
+        sums.add(trainer.update(batch), batch.notes.windows * batch.notes.length)
+    _, steps = sums.read()
     seconds = time.perf_counter() - began
     return Speed(device.type, config, steps / seconds, waited / seconds, _peak_mib(device))
 

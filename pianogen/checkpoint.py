@@ -1,14 +1,13 @@
 """Weights as one .safetensors file that says of itself all that is needed to use it.
 
 Metadata: family, config (JSON), grid_version, licence, attribution, corpora, figures (JSON).
-Nothing is ever unpickled. Weights are numpy arrays here; knows no torch, and no family: each is
-named in FAMILIES and imported when needed.
+Nothing is ever unpickled. Weights are numpy arrays here; knows no torch, and no family: one is
+imported when a checkpoint of it is loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.continuation import Continuation
-from pianogen.errors import CheckpointError
+from pianogen.errors import CheckpointError, ConfigError
+from pianogen.family import family, part
 from pianogen.files import write_whole
 from pianogen.grid import GRID_VERSION
 from pianogen.shipped import is_word, names, shipped, shipped_name
-
-# family -> the function that makes a Continuation of (config, weights, device)
-FAMILIES = {"hybrid": "pianogen.families.hybrid_player:load"}
 
 
 @dataclass(frozen=True)
@@ -132,13 +129,10 @@ def load_continuation(
 ) -> Continuation:
     """A checkpoint as the voice that plays it, without torch on `cpu`; raises CheckpointError."""
     checkpoint = load(path, sha256=sha256)
-    if checkpoint.family not in FAMILIES:
-        known = ", ".join(sorted(FAMILIES))
-        raise CheckpointError(
-            f"{resolve(path)}: family {checkpoint.family!r} is not one of: {known}"
-        )
-    module, name = FAMILIES[checkpoint.family].split(":")
-    make = getattr(importlib.import_module(module), name)
+    try:
+        make = part(family(checkpoint.family).voice)
+    except ConfigError as error:
+        raise CheckpointError(f"{resolve(path)}: {error}") from error
     try:
         voice: Continuation = make(checkpoint.config, checkpoint.weights, device)
     except (RuntimeError, TypeError, KeyError, ValueError) as error:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pianogen.errors import ConfigError, DataError
-from pianogen.families.notes import COLUMNS, Notes
+from pianogen.families.flat_notes import COLUMNS, Notes
 from pianogen.grid import HIGHEST_KEY, LOWEST_KEY, MAX_DURATION, STEPS_PER_BEAT, VELOCITY_BINS
 from pianogen.measure_rows import Rows
 from pianogen.shards import Shard

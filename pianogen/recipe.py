@@ -2,10 +2,11 @@
 
     pianogen/recipes/clean.yaml     music whose licences let the weights be shared
     pianogen/recipes/all.yaml       all there is; its weights may not be shared
+    pianogen/recipes/FAMILY.yaml    another model family than the hybrid
 
 A recipe says what it is for (`about`), which command prepares its music (`prepare`), and under
-`train` any fields of TrainConfig, with those of HybridConfig under `model` and of Augmentation
-under `augmentation`. What it leaves out is the default.
+`train` any fields of TrainConfig, with the sizes of its `family` under `model` and the fields of
+Augmentation under `augmentation`. What it leaves out is the default.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import yaml
 from pianogen.dataset import Augmentation
 from pianogen.device import Precision
 from pianogen.errors import ConfigError, DataError
-from pianogen.families.sizes import HybridConfig
+from pianogen.family import family, part
 
 FOLDER = Path(__file__).parent / "recipes"
 
@@ -33,6 +34,7 @@ class TrainConfig:
     `decay` share of them. Raises ConfigError for what cannot be.
     """
 
+    family: str = "hybrid"
     steps: int = 4000
     batch_steps: int = 4096
     measures: int = 16
@@ -48,10 +50,12 @@ class TrainConfig:
     device: str = "auto"
     precision: Precision = "auto"
     threads: int = 1
-    model: HybridConfig = field(default_factory=HybridConfig)
+    model: Any = None  # the sizes of the family; None: its defaults
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        if self.model is None:
+            object.__setattr__(self, "model", sizes_of(self.family)())
         counts = (self.steps, self.batch_steps, self.warmup, self.validate_every, self.log_every)
         if min(*counts, self.threads) < 1:
             raise ConfigError("train: steps, batch, threads and intervals must be at least 1")
@@ -68,6 +72,12 @@ class TrainConfig:
         """The learning rate of update `step` (from 0)."""
         falling = (self.steps - step) / max(1.0, self.decay * self.steps)
         return self.learning_rate * min((step + 1) / self.warmup, 1.0, max(falling, 0.0))
+
+
+def sizes_of(name: str) -> type[Any]:
+    """The class of a family's sizes; raises ConfigError for a family there is not."""
+    sizes: type[Any] = part(family(name).sizes)
+    return sizes
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def _built(kind: type[Any], content: object, within: str, where: str) -> Any:
     """A config of plain values, each checked to be known and of its type."""
     if not isinstance(content, Mapping):
         raise ConfigError(f"{where}: {within.rstrip('.') or 'the whole'} must be keys and values")
-    types = {f.name: get_type_hints(kind)[f.name] for f in fields(kind)}
+    types = _types(kind, content, where)
     values = {}
     for key, value in content.items():
         if key not in types:
@@ -119,6 +129,17 @@ def _built(kind: type[Any], content: object, within: str, where: str) -> Any:
         values[key] = _checked(types[key], value, f"{within}{key}", where)
     try:
         return kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _types(kind: type[Any], content: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The type of each field; of a family's sizes by the family that is named beside them."""
+    types = {f.name: get_type_hints(kind)[f.name] for f in fields(kind)}
+    if kind is not TrainConfig:
+        return types
+    try:
+        return {**types, "model": sizes_of(str(content.get("family", TrainConfig.family)))}
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 

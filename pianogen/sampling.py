@@ -6,7 +6,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pianogen.errors import ConfigError
 from pianogen.grid import PITCHES, Measure, Note
@@ -14,6 +14,10 @@ from pianogen.keys import ALL_CLASSES
 
 SPARSEST, DENSEST = 0.25, 4.0
 MOST_USUAL = 1000  # notes a measure
+MOST_PENALTY = 4.0
+COLDEST = 0.01  # the temperature at which the likeliest is drawn
+TEMPERATURES = ("temperature", "velocity_temperature", "rhythm_temperature", "duration_temperature")
+Decoding = Literal["sample", "max", "beam"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Sampling:
     usual_notes: what density is a multiple of, in notes a measure, 0..1000; 0 asks what was heard.
     pitch_classes: those notes are drawn from, 0..11 (0 for C), at least one; kept sorted.
     candidates: how many drafts of a measure are drawn, 1..256, of which the best is played.
+    decoding: `sample` draws by the temperatures; `max` takes the likeliest each time; `beam`
+    follows the `candidates` likeliest lines at once and plays the likeliest (families that say
+    one symbol after another: chords, melody; for the others it is `max`).
+    repetition_penalty: 1..4, what a figure that was played before is the less likely by (chords,
+    melody); 1 leaves it.
     """
 
     temperature: float = 0.8  # which pitches
@@ -43,16 +52,20 @@ class Sampling:
     usual_notes: float = 0.0
     pitch_classes: tuple[int, ...] = ALL_CLASSES
     candidates: int = 1
+    decoding: Decoding = "sample"
+    repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "temperature",
-            "velocity_temperature",
-            "rhythm_temperature",
-            "duration_temperature",
-        ):
+        for name in TEMPERATURES:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be greater than 0, is {getattr(self, name):g}")
+        if self.decoding not in get_args(Decoding):
+            known = ", ".join(get_args(Decoding))
+            raise ConfigError(f"decoding must be one of {known}, is {self.decoding!r}")
+        if not 1 <= self.repetition_penalty <= MOST_PENALTY:
+            raise ConfigError(
+                f"repetition_penalty must be 1 to {MOST_PENALTY:g}, is {self.repetition_penalty:g}"
+            )
         if not 0 <= self.min_p < 1:
             raise ConfigError(f"min_p must be at least 0 and less than 1, is {self.min_p:g}")
         if not 1 <= self.max_polyphony <= 32:
@@ -89,6 +102,16 @@ def anchored(sampling: Sampling, heard: Sequence[Measure]) -> Sampling:
     counts = [len(measure.notes) for measure in heard if not measure.is_silent]
     usual = sum(counts) / len(counts) if counts else 0.0
     return replace(sampling, usual_notes=min(usual, MOST_USUAL))
+
+
+def decided(sampling: Sampling) -> Sampling:
+    """The same; where the likeliest is to be taken, at temperatures that leave no other choice."""
+    if sampling.decoding == "sample":
+        return sampling
+    return replace(
+        sampling, temperature=COLDEST, velocity_temperature=COLDEST, rhythm_temperature=COLDEST,
+        duration_temperature=COLDEST,
+    )  # fmt: skip
 
 
 def measure_seed(seed: int, number: int) -> int:

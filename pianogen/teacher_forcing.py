@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pianogen.dataset import Batch
 from pianogen.elements import Prediction, median_velocity
+from pianogen.families.flat_notes import Notes, marked
 from pianogen.families.hybrid import Hybrid, Predictions, chord_above
-from pianogen.families.notes import Notes, marked
 from pianogen.families.sizes import MARKS, MEMORIES, MEMORY_KEYS, NO_KEY, STOP
 from pianogen.families.touches import as_shares, memory_at, reminded, touch
 from pianogen.grid import KEYS

@@ -35,7 +35,7 @@ from pianogen.files import write_whole
 from pianogen.progress import Progress
 from pianogen.recipe import TrainConfig
 from pianogen.shards import Shard
-from pianogen.trainer import Trainer, add_losses, nats, no_losses, over_processes
+from pianogen.trainer import Trainer
 
 VALIDATION_BATCHES = 48
 AHEAD = 3  # batches made before they are needed
@@ -47,14 +47,15 @@ def train(data: Path, out: Path, config: TrainConfig, *, resume: bool = False) -
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     with distributed.together(device):
-        trainer = Trainer(config, device)
-        if resume:
-            trainer.load_state(out / "state.safetensors")
-        elif (out / "state.safetensors").exists():
+        if not resume and (out / "state.safetensors").exists():
             raise DataError(
                 f"{out} holds a run already: go on with --resume, or choose another --out"
             )
-        return _run(trainer, Shard.open(data, "train"), Shard.open(data, "validation"), out)
+        training = Shard.open(data, "train")
+        trainer = Trainer(config, device, training)
+        if resume:
+            trainer.load_state(out / "state.safetensors")
+        return _run(trainer, training, Shard.open(data, "validation"), out)
 
 
 def _run(trainer: Trainer, training: Shard, held_out: Shard, out: Path) -> dict[str, float]:
@@ -115,17 +116,17 @@ def _ahead(make: Callable[[int], Batch], numbers: range) -> Iterator[Batch]:
 
 def _updates(trainer: Trainer, windows: Windows) -> Iterator[dict[str, Any]]:
     config, device = trainer.config, trainer.device
-    sums, began = no_losses(device), time.perf_counter()
+    sums, began = trainer.running(), time.perf_counter()
     for batch in batches(windows, config.seed, range(trainer.step, config.steps), device):
-        add_losses(sums, trainer.update(batch))
+        sums.add(trainer.update(batch), batch.notes.windows * batch.notes.length)
         due = trainer.step % config.log_every == 0 or trainer.step % config.validate_every == 0
         if due or trainer.step == config.steps:
-            totals = over_processes(sums)  # the one place that waits for the device
+            figures, steps = trainer.told(sums)  # the one place that waits for the device
             seconds = time.perf_counter() - began
             rate = {"learning_rate": config.rate(trainer.step - 1)}
-            speed = {"steps_per_second": round(totals["steps"] / seconds)}
-            yield {"step": trainer.step, **rate, **speed, "training": nats(totals)}
-            sums, began = no_losses(device), time.perf_counter()
+            speed = {"steps_per_second": round(steps / seconds)}
+            yield {"step": trainer.step, **rate, **speed, "training": figures}
+            sums, began = trainer.running(), time.perf_counter()
 
 
 def _log(out: Path, config: TrainConfig) -> TextIO:
@@ -143,7 +144,7 @@ def _keep(trainer: Trainer, out: Path, data: Shard, figures: dict[str, float]) -
     if distributed.rank() > 0:
         return
     checkpoint = Checkpoint(
-        "hybrid",
+        trainer.config.family,
         asdict(trainer.config.model),
         {name: weight.cpu().numpy() for name, weight in trainer.averaged().items()},
         {**provenance(data), "updates": str(trainer.step), "figures": json.dumps(figures)},

@@ -20,10 +20,10 @@ from pianogen.checkpoint import load, load_continuation, resolve, save
 from pianogen.choosing import TRAITS, Draft, Floats, Phrase
 from pianogen.comparison import ANSWERED, Context, find_contexts
 from pianogen.errors import CheckpointError
+from pianogen.families.flat_notes import Notes
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
 from pianogen.families.listening import table
-from pianogen.families.notes import Notes
 from pianogen.families.sizes import NOISE, STOP
 from pianogen.grid import Measure
 from pianogen.progress import told

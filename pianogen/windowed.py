@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pianogen.dataset import Batch
-from pianogen.families.notes import length_classes
+from pianogen.families.flat_notes import length_classes
 from pianogen.grid import KEYS, VELOCITIES_PER_BIN
 
 Bools = NDArray[np.bool_]

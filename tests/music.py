@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from pianogen.families.cpu_hybrid import CpuHybrid
+from pianogen.families.flat_notes import Notes
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.hybrid_player import HybridVoice
-from pianogen.families.notes import Notes
 from pianogen.families.sizes import HybridConfig, key_of
 from pianogen.families.torch_hybrid import TorchHybrid
 from pianogen.grid import Measure, Meter, Note

@@ -101,7 +101,8 @@ def test_two_processes_come_to_the_batch_statistics_of_one(runs: Path) -> None:
 
 
 def state(run: Path) -> Trainer:
-    trainer = Trainer(read_config(run), torch.device("cpu"))
+    training = Shard.open(run.parent / "data", "train")
+    trainer = Trainer(read_config(run), torch.device("cpu"), training)
     trainer.load_state(run / "state.safetensors")
     return trainer
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pianogen.families.features import Features, History, classes, spread
-from pianogen.families.notes import Notes, duration_classes
+from pianogen.families.flat_notes import Notes, duration_classes
 from pianogen.families.sizes import DURATIONS, key_of
 from pianogen.families.touches import as_shares, memory_at
 from pianogen.grid import KEYS, Measure, Meter, Note

@@ -23,10 +23,10 @@ from torch import Tensor
 from pianogen.families.drawn import Drawn
 from pianogen.families.echo import Slots, outer_lines
 from pianogen.families.features import History, harmony, planes, rhythm
+from pianogen.families.flat_notes import constant, length, loudness, marked
 from pianogen.families.folded import Folded
 from pianogen.families.hybrid import chord_above
 from pianogen.families.layers import Surroundings
-from pianogen.families.notes import constant, length, loudness, marked
 from pianogen.families.sizes import (
     AHEAD,
     DECAYS,

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pianogen.families.notes import Notes, constant, mark_places, values
+from pianogen.families.flat_notes import Notes, constant, mark_places, values
 from pianogen.families.sizes import AHEAD, DECAYS, MARKS, MEMORIES, lookbacks
 from pianogen.grid import KEYS, VELOCITY_BINS
 

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pianogen.families.flat_notes import loudness
 from pianogen.families.hybrid import Hybrid, hazard
 from pianogen.families.layers import LSTMState
-from pianogen.families.notes import loudness
 from pianogen.families.sizes import RECENT
 from pianogen.grid import VELOCITY_BINS
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pianogen.families.notes import loudness
+from pianogen.families.flat_notes import loudness
 from pianogen.families.sizes import (
     DURATIONS,
     FLOOR,

@@ -14,57 +14,35 @@ attention's query comes from what the step is given. Playing is in `hybrid_playe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pianogen.choosing import TRAITS
 from pianogen.families.echo import Echo, Recalled
 from pianogen.families.features import Features, delayed
+from pianogen.families.flat_notes import Notes, length_classes, loudness
 from pianogen.families.head import Decisions, PitchHead, TouchHead
 from pianogen.families.layers import Encoder, EncoderState, LocalAttention, LSTMState
-from pianogen.families.notes import Notes, length_classes, loudness
 from pianogen.families.sizes import ALMOST, HARMONY, POSITION, RHYTHM, RHYTHMS, HybridConfig
 from pianogen.families.touches import as_shares, memory_at, reminded, touch
+from pianogen.families.trained import Trained
 from pianogen.grid import KEYS, MAX_STEPS, STEPS_PER_BEAT, VELOCITY_BINS
-
-LOSS_WEIGHTS = {"pitch": 1.0, "timing": 0.8, "velocity": 0.5, "duration": 0.5, "rhythm": 0.3}
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Sums of negative log-likelihood in nats, and what they are sums over."""
-
-    note: Tensor
-    onset: Tensor
-    velocity: Tensor
-    velocity_weight: Tensor  # notes whose velocity counts
-    duration: Tensor
-    rhythm: Tensor
-    rhythm_steps: Tensor
-    notes: int
-    steps: int
-
-    def total(self) -> Tensor:
-        """The training loss: nats a note, weighted as published (duration as velocity)."""
-        parts = {
-            "pitch": self.note / self.notes,
-            "timing": self.onset / self.notes,
-            "velocity": self.velocity / self.velocity_weight.clamp(min=1),
-            "duration": self.duration / self.notes,
-            "rhythm": self.rhythm / self.rhythm_steps.clamp(min=1),
-        }
-        return torch.stack([weight * parts[name] for name, weight in LOSS_WEIGHTS.items()]).sum()
+from pianogen.losses import Losses, Term
 
 
-class Hybrid(nn.Module):
+class Hybrid(Trained):
     """The network. `losses` is teacher forcing; the player calls the parts."""
+
+    # As published, duration as velocity; pitch and timing together are nats a note.
+    WEIGHTS: ClassVar = {
+        "pitch": 1.0, "timing": 0.8, "velocity": 0.5, "duration": 0.5, "rhythm": 0.3,
+    }  # fmt: skip
+    FIGURES = ("pitch", "timing", "pitch_and_timing", "velocity", "duration", "rhythm")
+    SIZES = HybridConfig
 
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
@@ -102,19 +80,6 @@ class Hybrid(nn.Module):
         self.pitch = PitchHead(size, config.channels, config.width)
         self.echo = Echo(size, config.echo)
         self.touch = TouchHead(size, config.channels, config.touch)
-
-    @classmethod
-    def of(
-        cls, config: Mapping[str, Any], weights: Mapping[str, NDArray[Any]], device: str
-    ) -> Hybrid:
-        """A checkpoint's configuration and weights as a network on a device, in float32; raises
-        RuntimeError where they do not fit."""
-        network = cls(HybridConfig(**config))
-        tensors = {name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()}
-        network.load_state_dict(
-            {k: w.float() if w.is_floating_point() else w for k, w in tensors.items()}
-        )
-        return network.to(device).eval()
 
     def places(self, steps: int, start: int, count: int) -> Tensor:
         """Where steps start .. start + count - 1 lie in a measure of `steps`: (count, 48)."""
@@ -244,19 +209,19 @@ class Hybrid(nn.Module):
         velocity = F.cross_entropy(believed.velocity, notes.velocity, reduction="none")
         begins = believed.begins
         target, known = rhythm_targets(begins)
-        return Losses(
-            note=F.cross_entropy(believed.pitch, believed.choices, reduction="sum"),
-            onset=F.binary_cross_entropy_with_logits(
-                believed.onset, begins.float(), reduction="sum"
-            ),
-            velocity=(velocity * weight).sum(),
-            velocity_weight=weight.sum(),
-            duration=F.cross_entropy(believed.duration, believed.lengths, reduction="sum"),
-            rhythm=F.cross_entropy(believed.rhythm[known], target[known], reduction="sum"),
-            rhythm_steps=known.sum(),
-            notes=max(len(notes.key), 1),
-            steps=begins.numel(),
-        )
+        pitch = F.cross_entropy(believed.pitch, believed.choices, reduction="sum")
+        timing = F.binary_cross_entropy_with_logits(believed.onset, begins.float(), reduction="sum")
+        duration = F.cross_entropy(believed.duration, believed.lengths, reduction="sum")
+        rhythm = F.cross_entropy(believed.rhythm[known], target[known], reduction="sum")
+        count = pitch.new_tensor(float(len(notes.key)))
+        return {
+            "pitch": Term(pitch, count),
+            "timing": Term(timing, count),
+            "pitch_and_timing": Term(pitch + timing, count),
+            "velocity": Term((velocity * weight).sum(), weight.sum()),
+            "duration": Term(duration, count),
+            "rhythm": Term(rhythm, known.sum()),
+        }
 
 
 @dataclass(frozen=True)

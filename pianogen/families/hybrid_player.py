@@ -7,7 +7,7 @@ and seed give the same measure. Computing is an engine's: `cpu_hybrid` in numpy,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,47 +15,30 @@ from numpy.typing import NDArray
 
 from pianogen.choosing import Draft, choose
 from pianogen.errors import ConfigError
+from pianogen.families import voice
 from pianogen.families.drawn import Drawn, Theme, written
-from pianogen.families.sizes import NOISE, REACH, SHORTEST
+from pianogen.families.sizes import NOISE, SHORTEST
 from pianogen.families.steering import push_of
 from pianogen.grid import Measure, Meter
-from pianogen.sampling import Sampling
+from pianogen.sampling import Sampling, decided
 
 
-class Engine(Protocol):
-    """What computes. A past is the engine's own, and never changed; choice are the weights by
-    which drafts are chosen, (42,)."""
+class Engine(voice.Engine, Protocol):
+    """What computes. choice: the weights by which drafts are chosen, (42,)."""
 
     choice: NDArray[np.float64]
-
-    def empty(self, meter: Meter) -> Any:
-        """The past before anything was heard."""
-
-    def heard(self, past: Any, measure: Measure) -> Any:
-        """The past once a measure is over, too."""
 
     def drawn(self, themes: Sequence[Theme]) -> list[Drawn]:
         """Drafts of the measure after each past, all of one meter; what is drawn for each is what
         would be drawn for it alone."""
 
 
-@dataclass(frozen=True)
-class Context:
-    """A past and its last measures; and a measure that was played after them, not yet heard: a
-    plan that is dropped need never be."""
-
-    meter: Meter
-    past: Any
-    heard: tuple[Measure, ...]
-    unheard: Measure | None = None
-
-
-class HybridVoice:
+class HybridVoice(voice.Listening):
     """The hybrid behind the contract of `pianogen.continuation.Continuation`."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.reset(Meter())
+        super().__init__(engine)
 
     def another(self) -> HybridVoice:
         """Another voice on the same engine, which keeps nothing of what it computes."""
@@ -65,34 +48,7 @@ class HybridVoice:
         """Forget everything; raises ConfigError for a meter too short to hear."""
         if meter.steps < SHORTEST:
             raise ConfigError(f"meter {meter}: the hybrid needs measures of {SHORTEST} steps")
-        self.context = Context(meter, self.engine.empty(meter), ())
-
-    def mark(self) -> Context:
-        """The present context."""
-        return self.context
-
-    def rewind(self, mark: Context) -> None:
-        """Back to a context that `mark` gave."""
-        self.context = mark
-
-    def listen(self, measure: Measure) -> None:
-        """Append a completed measure; one pass of decoder and encoder over its steps."""
-        self.catch_up()
-        self._listen(measure)
-
-    def catch_up(self) -> None:
-        """Hear what was played last, where that was put off."""
-        now = self.context
-        if now.unheard is not None:
-            self.context = replace(now, unheard=None)
-            self._listen(now.unheard)
-
-    def _listen(self, measure: Measure) -> None:
-        now = self.context
-        if measure.meter != now.meter:
-            raise ConfigError(f"a measure in {measure.meter} after {now.meter}: reset first")
-        past = self.engine.heard(now.past, measure)
-        self.context = Context(now.meter, past, (*now.heard, measure)[-REACH:])
+        super().reset(meter)
 
     def answer(self, sampling: Sampling, seed: int) -> Measure:
         """Draw the next measure `sampling.candidates` times and play the best of them."""
@@ -101,13 +57,13 @@ class HybridVoice:
     def answer_all(self, wishes: Sequence[tuple[HybridVoice, Sampling, int]]) -> list[Measure]:
         """As `answer`, of several voices at once: what is drawn for all is drawn together."""
         lots, themes = [], []
-        for voice, sampling, seed in wishes:
-            rng, steps = np.random.default_rng(seed), voice.context.meter.steps
+        for one, sampling, seed in wishes:
+            rng, steps = np.random.default_rng(seed), one.context.meter.steps
             lots.append(rng.random(sampling.candidates))
             noise = rng.random((sampling.candidates, steps, NOISE), dtype=np.float32)
-            themes.append(voice.theme(sampling, noise))
+            themes.append(one.theme(sampling, noise))
         together = zip(wishes, self.engine.drawn(themes), lots, strict=True)
-        return [voice._play(sampling, drawn, lot) for (voice, sampling, _), drawn, lot in together]
+        return [one._play(sampling, drawn, lot) for (one, sampling, _), drawn, lot in together]
 
     def _play(self, sampling: Sampling, drawn: Drawn, lots: NDArray[np.float64]) -> Measure:
         """The best of the drafts; it becomes context."""
@@ -129,7 +85,7 @@ class HybridVoice:
         """What the next measure is drawn from."""
         self.catch_up()
         push = push_of(sampling, self.context.heard, self.context.meter.steps)
-        return Theme(self.context.past, sampling, push, noise)
+        return Theme(self.context.past, decided(sampling), push, noise)
 
     def _written(self, drawn: Drawn) -> list[Draft]:
         nats, meter = drawn.nats.tolist(), self.context.meter

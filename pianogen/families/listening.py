@@ -15,9 +15,9 @@ from torch import Tensor
 from pianogen.families.drafts import Start
 from pianogen.families.echo import Slots, outer_lines
 from pianogen.families.features import Features, History, delayed
+from pianogen.families.flat_notes import COLUMNS, Notes, filled_up, mark_places
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.layers import EncoderState, LSTMState, Surroundings
-from pianogen.families.notes import COLUMNS, Notes, filled_up, mark_places
 from pianogen.families.sizes import key_of
 from pianogen.grid import Measure, Meter
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import log, log2
 
 from pianogen.families.sizes import NOWHERE
 from pianogen.grid import KEYS, LOWEST_KEY, Measure
@@ -40,6 +40,12 @@ class Push:
     wanting: float = 0.0
     goal: float = 0.0
     thicker: float = 0.0
+
+    def nats(self, played: int, step: int, steps: int) -> float:
+        """What is added to the log odds that something begins at a step of a measure of `steps`,
+        after so many notes in it."""
+        wanted = self.goal * step / steps
+        return self.always + self.wanting * log((wanted + EASE) / (played + EASE))
 
 
 def push_of(sampling: Sampling, heard: Sequence[Measure], steps: int) -> Push:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pianogen.families.drafts import Wishes, draw, unpacked
 from pianogen.families.drawn import Drawn, Theme
+from pianogen.families.flat_notes import Notes
 from pianogen.families.folded import Folded
 from pianogen.families.hybrid import Hybrid
 from pianogen.families.listening import (
@@ -28,7 +29,6 @@ from pianogen.families.listening import (
     start_of,
     table,
 )
-from pianogen.families.notes import Notes
 from pianogen.families.resident import Resident, cloned
 from pianogen.families.sizes import NOISE, REACH, STOP
 from pianogen.families.steering import Push, lean_of

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pianogen.families.echo import Recalled
-from pianogen.families.notes import Notes, length_classes, marked
+from pianogen.families.flat_notes import Notes, length_classes, marked
 from pianogen.families.sizes import MARKS, MEMORIES, MEMORY_KEYS, NEAR, TOUCHING
 from pianogen.grid import KEYS, VELOCITY_BINS
 

@@ -1,0 +1,46 @@
+"""The model families by name, and where each one's parts are. Imports none of them until asked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pianogen.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Where its parts are, as `module:name`.
+
+    sizes: the configuration that rebuilds it. network: what is trained, a
+    `families.trained.Trained`. voice: the function that makes a Continuation of (config, weights,
+    device), without torch where the device is `cpu`.
+    """
+
+    sizes: str
+    network: str
+    voice: str
+
+
+FAMILIES: Mapping[str, Family] = {
+    "hybrid": Family(
+        "pianogen.families.sizes:HybridConfig",
+        "pianogen.families.hybrid:Hybrid",
+        "pianogen.families.hybrid_player:load",
+    ),
+}
+
+
+def family(name: str) -> Family:
+    """The family of this name; raises ConfigError, which lists them, where there is none."""
+    if name not in FAMILIES:
+        raise ConfigError(f"family {name!r} is not one of: {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
+def part(place: str) -> Any:
+    """What stands at a `module:name`."""
+    module, name = place.split(":")
+    return getattr(importlib.import_module(module), name)
