@@ -26,7 +26,7 @@ from pianogen.presets import (
     find_presets,
     is_preset_file,
 )
-from pianogen.sampling import DENSEST, SPARSEST, Sampling
+from pianogen.sampling import DENSEST, MOST_PENALTY, SPARSEST, Decoding, Sampling
 from pianogen.shipped import DEFAULT, is_word, names, shipped_name
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
@@ -48,6 +48,9 @@ class Preset(BaseModel):
     scale: the only one it plays in, such as `c minor`, or `heard`; `chromatic` for all notes.
     candidates: how many drafts of a measure are drawn at most, the best of which is played;
     `auto` is as many as are done in time.
+    decoding: `sample` (drawn by the temperatures), `max` (always the likeliest), or `beam` (the
+    likeliest of as many lines as there are candidates, where a family has lines: chords, melody).
+    repetition_penalty: what a figure that was played before is the less likely by (the same two).
     mode: `answer` (call and response), `continue` (carries on from a hand-over until released),
     `duet` (plays along, each measure from what both played), `off` (only listens).
     on_interruption: what it does when the performer plays into its turn: `yield` (listens at
@@ -76,6 +79,8 @@ class Preset(BaseModel):
     density: float = Field(1.0, ge=SPARSEST, le=DENSEST)
     scale: str = CHROMATIC
     candidates: int | Literal["auto"] = AUTO
+    decoding: Decoding = "sample"
+    repetition_penalty: float = Field(1.0, ge=1, le=MOST_PENALTY)
 
     mode: PlayMode = "answer"
     on_interruption: Interruption = "yield"
@@ -138,6 +143,8 @@ class Preset(BaseModel):
             density=self.density,
             pitch_classes=ALL_CLASSES if self.scale == HEARD else parse_scale(self.scale),
             candidates=MOST_CANDIDATES if self.candidates == "auto" else self.candidates,
+            decoding=self.decoding,
+            repetition_penalty=self.repetition_penalty,
         )
 
 
@@ -310,7 +317,9 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
             yield fields.say(f"there is no checkpoint {shown(found)}{known}", "checkpoint")
 
 
-_WORDS = ("name", "description", "checkpoint", "sha256", "scale", "mode", "pedal", "thru")
+_WORDS = (
+    "name", "description", "checkpoint", "sha256", "scale", "decoding", "mode", "pedal", "thru",
+)  # fmt: skip
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:

@@ -18,7 +18,7 @@ CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no 
 AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
 UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
 MOST_CANDIDATES = 256
-OTHERWISE = ("candidates", "pitch_classes", "usual_notes")  # settings not told by a number
+OTHERWISE = ("candidates", "pitch_classes", "usual_notes", "decoding")  # not told by a number
 HEARD = "heard"  # in the place of a scale's name
 PLAYED_BY = {"hybrid": "default"}  # a family's own preset, where it has another name
 
@@ -93,6 +93,8 @@ def _sampling(content: dict[str, Any], path: Path) -> Sampling:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigError(f"preset {path}: {name} must be a number, is {value!r}")
     wanted["candidates"] = _candidates(content.get("candidates", AUTO), path)
+    if "decoding" in content:
+        wanted["decoding"] = content["decoding"]
     try:
         return Sampling(**wanted)
     except ConfigError as error:
