@@ -13,6 +13,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
 from math import inf
+from statistics import median
 from time import perf_counter
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ from bridge.recall import Answered, Recall, answer_all
 from bridge.wire import Load, Loaded, Refused, Reply, Request
 from pianogen.continuation import Continuation
 from pianogen.errors import PianogenError
-from pianogen.grid import Measure, Meter, Note
+from pianogen.grid import STEPS_PER_BEAT, Measure, Meter, Note
 from pianogen.sampling import Sampling
 
 Factory: TypeAlias = Callable[..., Continuation]
@@ -42,7 +43,7 @@ class Repertoire:
         self, factory: Factory, device: str, meter: Meter, now: Callable[[], float] = perf_counter
     ) -> None:
         self.device = device
-        self.warm_s = 0.0  # the longest that hearing and answering with one draft took, once warm
+        self.measure_ms: dict[str, float] = {}  # what a busy measure takes, by checkpoint
         self._factory = factory
         self._meter = meter
         self._now = now
@@ -83,7 +84,8 @@ class Repertoire:
             self._loading.popleft()
             gc.collect()
             gc.freeze()
-            return Loaded(load.name, load.sha256, self._now() - began)
+            took_s = self._now() - began
+            return Loaded(load.name, load.sha256, took_s, self.measure_ms[load.name])
         except Exception as error:  # whatever is wrong with it, the others play on
             self._loading.popleft()
             return Refused(load.name, load.sha256, one_line(error))
@@ -111,6 +113,14 @@ class Repertoire:
             replies += self._answer_group(group, others + len(groups) - number)
         return replies
 
+    def _hurry(self, name: str) -> str:
+        """Go on with one that is asked for already; returns why it cannot play."""
+        for place, (load, _, _) in enumerate(self._loading):
+            if load.name == name:
+                self._loading.rotate(-place)
+                return f"{name} is still being loaded"
+        return f"{name} is not loaded"
+
     def _active(self) -> set[int]:
         """Who asked lately."""
         now = self._now()
@@ -119,7 +129,7 @@ class Repertoire:
     def _answer_group(self, group: Sequence[Request], others: int) -> list[Reply]:
         now, voices = self._now(), self._voices.get(group[0].checkpoint)
         if voices is None:
-            why = f"{group[0].checkpoint} is not loaded"
+            why = self._hurry(group[0].checkpoint)
             return [_no_answer(request, why) for request in group]
         late = [request for request in group if now > request.deadline]
         in_time = [request for request in group if now <= request.deadline]
@@ -131,9 +141,9 @@ class Repertoire:
     def _load(self, name: str, sha256: str | None) -> Loading:
         model = self._factory(name, device=self.device, sha256=sha256)
         yield
-        costs = Costs()
-        warm_s = yield from warming_up(model, self._meter, costs, WARM_UPS[self.device])
-        self.warm_s = max(self.warm_s, warm_s)
+        costs, sizes = Costs(), WARM_UPS[self.device]
+        one_s = yield from warming_up(model, self._meter, costs, sizes, self._now)
+        self.measure_ms[name] = one_s * 1000
         self._voices[name] = Voices(model, costs, self._now)
 
 
@@ -187,32 +197,44 @@ def _no_answer(request: Request, reason: str) -> Reply:
 
 
 def warming_up(
-    model: Continuation, meter: Meter, costs: Costs, sizes: Sequence[int]
+    model: Continuation,
+    meter: Meter,
+    costs: Costs,
+    sizes: Sequence[int],
+    now: Callable[[], float] = perf_counter,
 ) -> Generator[None, None, float]:
     """Play a little unheard, a measure at a time, so that the first real answer is as fast as
     the rest.
 
-    What so many drafts take is told to `costs`. Returns the seconds that the last measure took
-    to be heard and answered from one draft.
+    What so many drafts take is told to `costs`. Returns the seconds that a busy measure takes to
+    be heard and answered from one draft: the median of all rounds but the first.
     """
-    onsets = range(0, meter.steps, 8)
-    chords = tuple(Note(t, 48 + 4 * j + t // 8, 16, 8) for t in onsets for j in range(4))
-    one_s = 0.0
+    busy, ones = busy_measure(meter), list[float]()
     model.reset(meter)
+    model.listen(busy)
+    before = model.mark()
     for played in range(WARM_UP_ROUNDS):
         for candidates in sizes:
-            began = perf_counter()
-            model.listen(Measure(meter, chords))
-            heard = perf_counter()
+            model.rewind(before)
+            began = now()
+            model.listen(busy)
+            heard = now()
             model.answer(Sampling(candidates=candidates), played)
-            over = perf_counter()
+            over = now()
             if played:
                 costs.learn(candidates, over - heard)
-            if candidates == 1:
-                one_s = over - began
+                ones += [over - began] if candidates == 1 else []
             yield
     model.reset(meter)
-    return one_s
+    return median(ones)
+
+
+def busy_measure(meter: Meter) -> Measure:
+    """A made-up one: four voices, each with a note every eighth."""
+    onsets = range(0, meter.steps, STEPS_PER_BEAT // 2)
+    voices = (36, 52, 60, 72)
+    notes = (Note(t, voice + t // 4 % 5, 16, 4) for t in onsets for voice in voices)
+    return Measure(meter, tuple(notes))
 
 
 def one_line(error: BaseException) -> str:
