@@ -101,7 +101,7 @@ class Repertoire:
 
     def answer_all(self, requests: Sequence[Request]) -> list[Reply]:
         """What is asked for at the same time, at most once a player: as one where the checkpoint
-        is the same and the meter."""
+        is the same and the meter; the quickest first, whom the others would keep waiting."""
         for request in requests:
             self._expected[request.player] = request.wanted_by
         others = len(self._active() - {request.player for request in requests})
@@ -109,9 +109,15 @@ class Repertoire:
         for request in requests:
             groups.setdefault((request.checkpoint, request.meter), []).append(request)
         replies = []
-        for number, group in enumerate(groups.values(), 1):
+        quickest_first = sorted(groups.values(), key=self._expected_s)
+        for number, group in enumerate(quickest_first, 1):
             replies += self._answer_group(group, others + len(groups) - number)
         return replies
+
+    def _expected_s(self, group: Sequence[Request]) -> float:
+        """How long those of one checkpoint will wait for their answers, at least."""
+        voices = self._voices.get(group[0].checkpoint)
+        return voices.expected_s(len(group)) if voices is not None else 0.0
 
     def _hurry(self, name: str) -> str:
         """Go on with one that is asked for already; returns why it cannot play."""
@@ -166,6 +172,10 @@ class Voices:
         if player not in self._recalls:
             self._recalls[player] = Recall(self._model.another(), self._costs, self._now)
         return self._recalls[player]
+
+    def expected_s(self, drafts: int) -> float:
+        """What so many drafts are expected to take."""
+        return self._costs.expected(drafts)
 
     def answer_all(self, requests: Sequence[Request], others: int) -> list[Reply]:
         """At once; where that goes wrong, one by one, so that it costs a measure of one's alone."""
