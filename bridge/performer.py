@@ -78,6 +78,7 @@ class Performer:
         self._queue = queue
         self._bpm = bpm
         self._loads = Loads(checkpoints, beside)
+        self._slow: set[str] = set()  # told, by name
         self._needed = {name for name, _ in (*checkpoints, *beside)}
         self._plays: dict[int, str] = {}  # player: the checkpoint asked last
         self._asked: dict[Key, float] = {}  # when
@@ -253,7 +254,9 @@ class Performer:
                 assert_never(word)
 
     def _warn_of_slowness(self, name: str, measure_ms: float) -> None:
-        if (line := slowness(name, measure_ms, self._bpm, self._setup.meter)) is not None:
+        line = slowness(name, measure_ms, self._bpm, self._setup.meter)
+        if line is not None and name not in self._slow:
+            self._slow.add(name)
             log.warning("%s", line)
 
     def _refuse(self, checkpoint: Checkpoint, why: str) -> None:

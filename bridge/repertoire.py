@@ -13,23 +13,20 @@ import gc
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
 from math import inf
-from statistics import median
 from time import perf_counter
 from typing import TypeAlias
 
 from bridge.candidates import Costs
 from bridge.recall import Answered, Recall, answer_all
+from bridge.warm_up import WARM_UPS, warming_up
 from bridge.wire import Load, Loaded, Refused, Reply, Request
 from pianogen.continuation import Continuation
 from pianogen.errors import PianogenError
-from pianogen.grid import STEPS_PER_BEAT, Measure, Meter, Note
-from pianogen.sampling import Sampling
+from pianogen.grid import Meter
 
 Factory: TypeAlias = Callable[..., Continuation]
 Loading: TypeAlias = Generator[None, None, None]  # a little of it each time
 
-WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, before any is asked
-WARM_UP_ROUNDS = 4  # the first of which is not counted
 A_LITTLE_S = 0.1  # what a little of loading takes at most, on a CPU
 OVERDUE_S = 0.05  # a request that has not come so long after it was expected will not come soon
 ACTIVE_S = 4.0  # who asked for nothing since does not play
@@ -204,47 +201,6 @@ def _reply(request: Request, done: Answered) -> Reply:
 
 def _no_answer(request: Request, reason: str) -> Reply:
     return Reply(request.plan_id, None, reason=reason, player=request.player)
-
-
-def warming_up(
-    model: Continuation,
-    meter: Meter,
-    costs: Costs,
-    sizes: Sequence[int],
-    now: Callable[[], float] = perf_counter,
-) -> Generator[None, None, float]:
-    """Play a little unheard, a measure at a time, so that the first real answer is as fast as
-    the rest.
-
-    What so many drafts take is told to `costs`. Returns the seconds that a busy measure takes to
-    be heard and answered from one draft: the median of all rounds but the first.
-    """
-    busy, ones = busy_measure(meter), list[float]()
-    model.reset(meter)
-    model.listen(busy)
-    before = model.mark()
-    for played in range(WARM_UP_ROUNDS):
-        for candidates in sizes:
-            model.rewind(before)
-            began = now()
-            model.listen(busy)
-            heard = now()
-            model.answer(Sampling(candidates=candidates), played)
-            over = now()
-            if played:
-                costs.learn(candidates, over - heard)
-                ones += [over - began] if candidates == 1 else []
-            yield
-    model.reset(meter)
-    return median(ones)
-
-
-def busy_measure(meter: Meter) -> Measure:
-    """A made-up one: four voices, each with a note every eighth."""
-    onsets = range(0, meter.steps, STEPS_PER_BEAT // 2)
-    voices = (36, 52, 60, 72)
-    notes = (Note(t, voice + t // 4 % 5, 16, 4) for t in onsets for voice in voices)
-    return Measure(meter, tuple(notes))
 
 
 def one_line(error: BaseException) -> str:

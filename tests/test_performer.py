@@ -25,17 +25,11 @@ from bridge.model_process import Setup, load, run
 from bridge.performer import Performer
 from bridge.presets import Preset
 from bridge.recall import KEPT_MEASURES, Answered, Recall
-from bridge.repertoire import (
-    OVERDUE_S,
-    PATIENCE_S,
-    WARM_UPS,
-    Repertoire,
-    busy_measure,
-    warming_up,
-)
+from bridge.repertoire import OVERDUE_S, PATIENCE_S, Repertoire
 from bridge.slowness import SLOW_MS, slowness
 from bridge.staged import Cast, ensemble
 from bridge.status import Settings
+from bridge.warm_up import WARM_UPS, busy_measure, warming_up
 from bridge.wire import (
     Failed,
     Load,
@@ -292,6 +286,10 @@ class TestSlowness:
         assert "checkpoint other is slow here: a measure takes 200 ms" in told
         assert "checkpoint more is slow here: a measure takes 101 ms" in told
         assert "checkpoint default" not in told
+
+    def test_it_is_told_once(self) -> None:
+        again = Ready("cpu", 1.0, (("other", 200.0), ("other", 300.0)))
+        assert self.told(again, again).count("checkpoint other") == 1
 
     def test_what_it_means_is_told_at_the_tempo(self) -> None:
         at_60, at_120 = (slowness("x", 200.0, bpm, M) for bpm in (60.0, 120.0))
