@@ -1,4 +1,4 @@
-"""The first measures of a checkpoint, unheard: so that its first real answer is as fast as the rest.
+"""The first measures of a checkpoint, unheard: so that its first real answer is as fast as others.
 
 They tell what it costs, too, from one draft and from many. Knows no pipe and no process.
 """
