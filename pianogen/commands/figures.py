@@ -49,7 +49,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.training_run is not None and arguments.pictures is None:
         raise ConfigError("--run is for pictures of its losses: say where with --pictures DIR")
     if arguments.pictures is not None:
-        _draw_losses(arguments.pictures, arguments.training_run, Path(voicing.checkpoint))
+        _draw_losses(arguments.pictures, arguments.training_run, voicing.checkpoint)
     report = evaluate(
         arguments.data,
         arguments.split,
@@ -67,12 +67,14 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _draw_losses(folder: Path, run: Path | None, checkpoint: Path) -> None:
-    """Those of a run that was named, or of the checkpoint where it is a run."""
+def _draw_losses(folder: Path, run: Path | None, checkpoint: str) -> None:
+    """Those of a run that was named, or of the checkpoint where it is a run's."""
+    from pianogen.checkpoint import resolve
     from pianogen.pictures import METRICS, draw_losses
 
-    if run is not None or (checkpoint / METRICS).is_file():
-        draw_losses(folder, run or checkpoint)
+    own = resolve(checkpoint).parent
+    if run is not None or (own / METRICS).is_file():
+        draw_losses(folder, run or own)
 
 
 def _add_compare(commands: Commands) -> None:
