@@ -1,6 +1,6 @@
 """A session log as a file: lines, compressed, in frames that are whole or count for nothing.
 
-    pianogen-log 1\\n | length  crc32  bytes | length  crc32  bytes | ...
+    pianogen-log 2\\n | length  crc32  bytes | length  crc32  bytes | ...
 
 All frames together are one deflate stream, flushed at the end of each: what was written stays
 readable whenever the writer is killed, and a frame cut off at the end is no error. Knows nothing of
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from bridge.errors import LogError
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".pianogen-log"
 
 _MAGIC = re.compile(rb"pianogen-log (\d{1,9})\n")

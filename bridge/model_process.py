@@ -71,7 +71,7 @@ def load(setup: Setup) -> tuple[Repertoire, list[Ready | Refused]]:
                 raise
             words.append(Refused(name, sha256, one_line(error)))
     took_s = perf_counter() - began
-    return repertoire, [*words, Ready(repertoire.device, took_s, repertoire.warm_s * 1000)]
+    return repertoire, [*words, Ready(repertoire.device, took_s, (*repertoire.measure_ms.items(),))]
 
 
 def _prepare(setup: Setup) -> str:

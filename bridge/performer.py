@@ -24,6 +24,7 @@ from bridge.model_process import DEFAULT_FACTORY, Setup, run
 from bridge.plan_figures import PlanFigures
 from bridge.presets import Preset
 from bridge.processes import start_process
+from bridge.slowness import slowness
 from bridge.wire import (
     Failed,
     Load,
@@ -51,9 +52,10 @@ class Performer:
 
     queue: where all are told that it is ready or lost. players: where each of them is told the
     answers; by default there is one, on the queue.
-    checkpoints: (name, sha256 or None), all loaded at the start; more by `need`. device: cpu,
-    cuda or auto.
-    factory: what loads a checkpoint, "module:function". meter: of the measures to come.
+    checkpoints: (name, sha256 or None), all loaded at the start; beside: those that `need` will
+    ask for soon; more by `need`. device: cpu, cuda or auto.
+    factory: what loads a checkpoint, "module:function". meter: of the measures to come. bpm: that
+    of the music, as far as is known.
     """
 
     def __init__(
@@ -62,9 +64,11 @@ class Performer:
         queue: Inbox,
         *,
         players: Sequence[Inbox] = (),
+        beside: Sequence[Checkpoint] = (),
         device: str = "cpu",
         factory: str = DEFAULT_FACTORY,
         meter: Meter | None = None,
+        bpm: float = 120.0,
     ) -> None:
         self._players = tuple(players) or (queue,)
         self.figures = tuple(PlanFigures() for _ in self._players)  # of each player's requests
@@ -72,8 +76,10 @@ class Performer:
         self.ready: Ready | None = None
         self._setup = Setup(tuple(checkpoints), device, factory, meter or Meter())
         self._queue = queue
-        self._loads = Loads(checkpoints)
-        self._needed = {name for name, _ in checkpoints}
+        self._bpm = bpm
+        self._loads = Loads(checkpoints, beside)
+        self._slow: set[str] = set()  # told, by name
+        self._needed = {name for name, _ in (*checkpoints, *beside)}
         self._plays: dict[int, str] = {}  # player: the checkpoint asked last
         self._asked: dict[Key, float] = {}  # when
         self._closing = threading.Event()
@@ -130,8 +136,8 @@ class Performer:
         return self._loads.outcomes
 
     def can_play(self, preset: Preset) -> bool:
-        """Whether the preset's checkpoint is loaded."""
-        return self._loads.has(_checkpoint_of(preset))
+        """Whether the preset's checkpoint is loaded, or about to be."""
+        return self._loads.may_play(_checkpoint_of(preset))
 
     def need(self, presets: Sequence[Preset]) -> None:
         """Have what these presets name loaded beside the music, and whenever the process starts
@@ -203,7 +209,8 @@ class Performer:
         if self._connection is not None:
             self._connection.close()
         if self.ready is not None:
-            held = self._loads.keep({*self._needed, *self._plays.values()})
+            played = set(self._plays.values())
+            held = self._loads.keep(self._needed | played, played)
             self._setup = replace(self._setup, checkpoints=held, is_first=False)
         try:
             self._spawn()
@@ -230,6 +237,8 @@ class Performer:
                 self.ready, self.failure = word, None
                 self._loads.outcomes += 1
                 self._queue.put(ModelReady(now, word.warm_ms / 1000))
+                for name, measure_ms in word.measure_ms:
+                    self._warn_of_slowness(name, measure_ms)
             case Failed():
                 self.failure = word.text
                 log.debug("the model process ends: %s", word.text)
@@ -238,10 +247,17 @@ class Performer:
             case Loaded():
                 self._loads.loaded((word.name, word.sha256))
                 log.info("checkpoint %s loaded beside the music, in %.1f s", word.name, word.took_s)
+                self._warn_of_slowness(word.name, word.measure_ms)
             case Refused():
                 self._refuse((word.name, word.sha256), word.text)
             case _:
                 assert_never(word)
+
+    def _warn_of_slowness(self, name: str, measure_ms: float) -> None:
+        line = slowness(name, measure_ms, self._bpm, self._setup.meter)
+        if line is not None and name not in self._slow:
+            self._slow.add(name)
+            log.warning("%s", line)
 
     def _refuse(self, checkpoint: Checkpoint, why: str) -> None:
         self._loads.refuse(checkpoint)

@@ -26,27 +26,31 @@ from pianogen.presets import (
     find_presets,
     is_preset_file,
 )
-from pianogen.sampling import DENSEST, SPARSEST, Sampling
+from pianogen.sampling import DENSEST, MOST_PENALTY, SPARSEST, Decoding, Sampling
+from pianogen.shipped import DEFAULT, is_word, names, shipped_name
 
 PlayMode: TypeAlias = Literal["answer", "continue", "duet", "off"]
 Interruption: TypeAlias = Literal["yield", "finish", "overlap"]
 Through: TypeAlias = Literal["off", "listening", "on"]
 Pedalling: TypeAlias = Literal["none", "played"]
 
-DEFAULT_CHECKPOINT = "default"
 _MOST = {"most": MOST_CANDIDATES}
 
 
 class Preset(BaseModel):
     """One way of answering. Frozen; every field has a range, unknown fields are errors.
 
-    checkpoint is `default` (the one in the package) or a path to a .safetensors file.
+    checkpoint is one in the package by its name (`default`, `chords`), or a .safetensors file,
+    whose path is relative to the preset's.
     number is what the preset CC's value or the program change must be to choose it.
     Lengths in measures and beats (quarter notes); channel 1..16 as players count.
     density: how many notes, as a multiple of what the performer played lately.
     scale: the only one it plays in, such as `c minor`, or `heard`; `chromatic` for all notes.
     candidates: how many drafts of a measure are drawn at most, the best of which is played;
     `auto` is as many as are done in time.
+    decoding: `sample` (drawn by the temperatures), `max` (always the likeliest), or `beam` (the
+    likeliest of as many lines as there are candidates, where a family has lines: chords, melody).
+    repetition_penalty: what a figure that was played before is the less likely by (the same two).
     mode: `answer` (call and response), `continue` (carries on from a hand-over until released),
     `duet` (plays along, each measure from what both played), `off` (only listens).
     on_interruption: what it does when the performer plays into its turn: `yield` (listens at
@@ -61,7 +65,7 @@ class Preset(BaseModel):
     name: str = Field(min_length=1)
     description: str = ""
     number: int = Field(ge=0, le=127)
-    checkpoint: str = "default"
+    checkpoint: str = DEFAULT
     sha256: str | None = None
 
     temperature: float = Field(0.8, gt=0, le=4)
@@ -75,6 +79,8 @@ class Preset(BaseModel):
     density: float = Field(1.0, ge=SPARSEST, le=DENSEST)
     scale: str = CHROMATIC
     candidates: int | Literal["auto"] = AUTO
+    decoding: Decoding = "sample"
+    repetition_penalty: float = Field(1.0, ge=1, le=MOST_PENALTY)
 
     mode: PlayMode = "answer"
     on_interruption: Interruption = "yield"
@@ -137,6 +143,8 @@ class Preset(BaseModel):
             density=self.density,
             pitch_classes=ALL_CLASSES if self.scale == HEARD else parse_scale(self.scale),
             candidates=MOST_CANDIDATES if self.candidates == "auto" else self.candidates,
+            decoding=self.decoding,
+            repetition_penalty=self.repetition_penalty,
         )
 
 
@@ -301,22 +309,25 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
     for field, value in values.items():
         if isinstance(value, bool) and field in Preset.model_fields and field not in _WORDS:
             yield fields.say(f"{field} must be a number, is {str(value).lower()}", field)
-    checkpoint = values.get("checkpoint", DEFAULT_CHECKPOINT)
-    if isinstance(checkpoint, str) and checkpoint != DEFAULT_CHECKPOINT:
+    checkpoint = values.get("checkpoint", DEFAULT)
+    if isinstance(checkpoint, str) and shipped_name(checkpoint) is None:
         found = fields.path.parent / Path(checkpoint).expanduser()
         if not found.is_file():
-            yield fields.say(f"there is no checkpoint {shown(found)}", "checkpoint")
+            known = f"; in the package there are: {names()}" if is_word(checkpoint) else ""
+            yield fields.say(f"there is no checkpoint {shown(found)}{known}", "checkpoint")
 
 
-_WORDS = ("name", "description", "checkpoint", "sha256", "scale", "mode", "pedal", "thru")
+_WORDS = (
+    "name", "description", "checkpoint", "sha256", "scale", "decoding", "mode", "pedal", "thru",
+)  # fmt: skip
 
 
 def _with_checkpoint(preset: Preset, path: Path) -> Preset:
-    """A checkpoint's path is relative to the preset's file."""
-    if preset.checkpoint == DEFAULT_CHECKPOINT:
-        return preset
-    found = (path.parent / Path(preset.checkpoint).expanduser()).resolve()
-    return preset.model_copy(update={"checkpoint": str(found)})
+    """One in the package by its one name; a path is relative to the preset's file."""
+    found = shipped_name(preset.checkpoint)
+    if found is None:
+        found = str((path.parent / Path(preset.checkpoint).expanduser()).resolve())
+    return preset.model_copy(update={"checkpoint": found})
 
 
 def clashes(entries: Sequence[PresetFile]) -> Iterator[tuple[PresetFile, str]]:

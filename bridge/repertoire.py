@@ -18,17 +18,15 @@ from typing import TypeAlias
 
 from bridge.candidates import Costs
 from bridge.recall import Answered, Recall, answer_all
+from bridge.warm_up import WARM_UPS, warming_up
 from bridge.wire import Load, Loaded, Refused, Reply, Request
 from pianogen.continuation import Continuation
 from pianogen.errors import PianogenError
-from pianogen.grid import Measure, Meter, Note
-from pianogen.sampling import Sampling
+from pianogen.grid import Meter
 
 Factory: TypeAlias = Callable[..., Continuation]
 Loading: TypeAlias = Generator[None, None, None]  # a little of it each time
 
-WARM_UPS = {"cpu": (1, 8), "cuda": (1, 4, 16, 64, 256)}  # how many drafts, before any is asked
-WARM_UP_ROUNDS = 4  # the first of which is not counted
 A_LITTLE_S = 0.1  # what a little of loading takes at most, on a CPU
 OVERDUE_S = 0.05  # a request that has not come so long after it was expected will not come soon
 ACTIVE_S = 4.0  # who asked for nothing since does not play
@@ -42,7 +40,7 @@ class Repertoire:
         self, factory: Factory, device: str, meter: Meter, now: Callable[[], float] = perf_counter
     ) -> None:
         self.device = device
-        self.warm_s = 0.0  # the longest that hearing and answering with one draft took, once warm
+        self.measure_ms: dict[str, float] = {}  # what a busy measure takes, by checkpoint
         self._factory = factory
         self._meter = meter
         self._now = now
@@ -83,7 +81,8 @@ class Repertoire:
             self._loading.popleft()
             gc.collect()
             gc.freeze()
-            return Loaded(load.name, load.sha256, self._now() - began)
+            took_s = self._now() - began
+            return Loaded(load.name, load.sha256, took_s, self.measure_ms[load.name])
         except Exception as error:  # whatever is wrong with it, the others play on
             self._loading.popleft()
             return Refused(load.name, load.sha256, one_line(error))
@@ -99,7 +98,7 @@ class Repertoire:
 
     def answer_all(self, requests: Sequence[Request]) -> list[Reply]:
         """What is asked for at the same time, at most once a player: as one where the checkpoint
-        is the same and the meter."""
+        is the same and the meter; the quickest first, whom the others would keep waiting."""
         for request in requests:
             self._expected[request.player] = request.wanted_by
         others = len(self._active() - {request.player for request in requests})
@@ -107,9 +106,23 @@ class Repertoire:
         for request in requests:
             groups.setdefault((request.checkpoint, request.meter), []).append(request)
         replies = []
-        for number, group in enumerate(groups.values(), 1):
+        quickest_first = sorted(groups.values(), key=self._expected_s)
+        for number, group in enumerate(quickest_first, 1):
             replies += self._answer_group(group, others + len(groups) - number)
         return replies
+
+    def _expected_s(self, group: Sequence[Request]) -> float:
+        """How long those of one checkpoint will wait for their answers, at least."""
+        voices = self._voices.get(group[0].checkpoint)
+        return voices.expected_s(len(group)) if voices is not None else 0.0
+
+    def _hurry(self, name: str) -> str:
+        """Go on with one that is asked for already; returns why it cannot play."""
+        for place, (load, _, _) in enumerate(self._loading):
+            if load.name == name:
+                self._loading.rotate(-place)
+                return f"{name} is still being loaded"
+        return f"{name} is not loaded"
 
     def _active(self) -> set[int]:
         """Who asked lately."""
@@ -119,7 +132,7 @@ class Repertoire:
     def _answer_group(self, group: Sequence[Request], others: int) -> list[Reply]:
         now, voices = self._now(), self._voices.get(group[0].checkpoint)
         if voices is None:
-            why = f"{group[0].checkpoint} is not loaded"
+            why = self._hurry(group[0].checkpoint)
             return [_no_answer(request, why) for request in group]
         late = [request for request in group if now > request.deadline]
         in_time = [request for request in group if now <= request.deadline]
@@ -131,9 +144,9 @@ class Repertoire:
     def _load(self, name: str, sha256: str | None) -> Loading:
         model = self._factory(name, device=self.device, sha256=sha256)
         yield
-        costs = Costs()
-        warm_s = yield from warming_up(model, self._meter, costs, WARM_UPS[self.device])
-        self.warm_s = max(self.warm_s, warm_s)
+        costs, sizes = Costs(), WARM_UPS[self.device]
+        one_s = yield from warming_up(model, self._meter, costs, sizes, self._now)
+        self.measure_ms[name] = one_s * 1000
         self._voices[name] = Voices(model, costs, self._now)
 
 
@@ -156,6 +169,10 @@ class Voices:
         if player not in self._recalls:
             self._recalls[player] = Recall(self._model.another(), self._costs, self._now)
         return self._recalls[player]
+
+    def expected_s(self, drafts: int) -> float:
+        """What so many drafts are expected to take."""
+        return self._costs.expected(drafts)
 
     def answer_all(self, requests: Sequence[Request], others: int) -> list[Reply]:
         """At once; where that goes wrong, one by one, so that it costs a measure of one's alone."""
@@ -184,35 +201,6 @@ def _reply(request: Request, done: Answered) -> Reply:
 
 def _no_answer(request: Request, reason: str) -> Reply:
     return Reply(request.plan_id, None, reason=reason, player=request.player)
-
-
-def warming_up(
-    model: Continuation, meter: Meter, costs: Costs, sizes: Sequence[int]
-) -> Generator[None, None, float]:
-    """Play a little unheard, a measure at a time, so that the first real answer is as fast as
-    the rest.
-
-    What so many drafts take is told to `costs`. Returns the seconds that the last measure took
-    to be heard and answered from one draft.
-    """
-    onsets = range(0, meter.steps, 8)
-    chords = tuple(Note(t, 48 + 4 * j + t // 8, 16, 8) for t in onsets for j in range(4))
-    one_s = 0.0
-    model.reset(meter)
-    for played in range(WARM_UP_ROUNDS):
-        for candidates in sizes:
-            began = perf_counter()
-            model.listen(Measure(meter, chords))
-            heard = perf_counter()
-            model.answer(Sampling(candidates=candidates), played)
-            over = perf_counter()
-            if played:
-                costs.learn(candidates, over - heard)
-            if candidates == 1:
-                one_s = over - began
-            yield
-    model.reset(meter)
-    return one_s
 
 
 def one_line(error: BaseException) -> str:

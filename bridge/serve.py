@@ -23,7 +23,7 @@ from bridge.recording import Recording
 from bridge.reload import Folder, Reload
 from bridge.reporter import Reporter
 from bridge.seat import Seat, Watcher
-from bridge.staged import Cast
+from bridge.staged import Cast, ensemble
 
 log = logging.getLogger("bridge")
 
@@ -40,7 +40,8 @@ class Playing:
 def serve(players: Sequence[Playing], folder: Folder, driver: Driver) -> None:
     """Play until told to end. Raises BridgeError where it cannot begin."""
     queue: SimpleQueue[Arrival] = SimpleQueue()
-    performer = players[0].cast.performer(queue, inlets(queue, len(players)))
+    casts = [player.cast for player in players]
+    performer = ensemble(casts, queue, inlets(queue, len(players)), beside=True)
     reload = Reload(folder, performer, queue)
     names = [player.part.name if len(players) > 1 else "" for player in players]
     with ExitStack() as stack:

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from bridge.arrivals import Arrival, Inbox
+from bridge.controls import Controls
 from bridge.daemon import Daemon
 from bridge.errors import ModelError
 from bridge.events import (
@@ -58,16 +59,14 @@ class Cast:
     factory: str
     log: LogPlace | None = None
 
-    def performer(self, queue: Inbox, players: Sequence[Inbox] = ()) -> Performer:
-        """The model process, not yet started; players: where each is answered."""
-        return Performer(
-            checkpoints_of(self.presets),
-            queue,
-            players=players,
-            device=self.device,
-            factory=self.factory,
-            meter=self.settings.meter,
-        )
+    @property
+    def first(self) -> Preset:
+        """The preset that it begins with."""
+        return Controls(self.presets, self.settings.preset).preset
+
+    def performer(self, queue: Inbox) -> Performer:
+        """The model process for this one alone, not yet started."""
+        return ensemble([self], queue)
 
     def session(self, presets: Sequence[Preset]) -> AbstractContextManager[Session]:
         """The session with these presets, and its log where one is wanted."""
@@ -83,6 +82,28 @@ class Outcome:
     figures: PlanFigures
     device: str
     performer_notes: int
+
+
+def ensemble(
+    casts: Sequence[Cast], queue: Inbox, players: Sequence[Inbox] = (), beside: bool = False
+) -> Performer:
+    """The model process for all, not yet started; players: where each is answered.
+
+    At first it holds what they begin with; beside: what their other presets play will be asked
+    for, too.
+    """
+    cast, begun = casts[0], {cast.first.checkpoint for cast in casts}
+    known = checkpoints_of(cast.presets)
+    return Performer(
+        [checkpoint for checkpoint in known if checkpoint[0] in begun],
+        queue,
+        players=players,
+        beside=[c for c in known if c[0] not in begun] if beside else (),
+        device=cast.device,
+        factory=cast.factory,
+        meter=cast.settings.meter,
+        bpm=cast.settings.bpm,
+    )
 
 
 def play_live(cast: Cast, messages: Sequence[Timed], watchers: Sequence[Watcher]) -> Outcome:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,7 @@ from pianogen.errors import CheckpointError, ConfigError
 from pianogen.family import family, part
 from pianogen.files import write_whole
 from pianogen.grid import GRID_VERSION
-
-DEFAULT = Path(__file__).parent / "checkpoints" / "default.safetensors"
+from pianogen.shipped import is_word, names, shipped, shipped_name
 
 
 @dataclass(frozen=True)
@@ -51,31 +51,50 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: str | Path, *, sha256: str | None = None) -> Checkpoint:
-    """Read a checkpoint; `default` is the one in the package.
+    """Read a checkpoint: one in the package by its name, as `resolve` has it, or a file.
 
     Raises CheckpointError where the file is missing, damaged, of another grid, or its sha256
     is not the one asked for.
     """
-    from safetensors import SafetensorError, safe_open
-
     file = resolve(path)
     if sha256 is not None:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
         if found != sha256.lower():
             raise CheckpointError(f"{file}: its sha256 is {found}, but {sha256} was asked for")
+    with _opened(file) as opened:
+        metadata = _metadata(file, opened)
+        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    extra = {k: v for k, v in metadata.items() if k not in ("family", "config", "grid_version")}
+    return Checkpoint(metadata["family"], json.loads(metadata["config"]), weights, extra)
+
+
+def family_of(path: str | Path) -> str:
+    """Which family a checkpoint is of, without reading its weights; raises CheckpointError."""
+    file = resolve(path)
+    with _opened(file) as opened:
+        return _metadata(file, opened)["family"]
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(file, framework="np") as opened:
-            metadata = opened.metadata() or {}
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            yield opened
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file}: cannot be read as safetensors ({error})") from error
+
+
+def _metadata(file: Path, opened: Any) -> dict[str, str]:
+    """What it says of itself; raises CheckpointError where it is of another grid."""
+    metadata: dict[str, str] = opened.metadata() or {}
     if metadata.get("grid_version") != str(GRID_VERSION) or "family" not in metadata:
         raise CheckpointError(
             f"{file}: made for grid version {metadata.get('grid_version', 'unknown')}, "
             f"this is {GRID_VERSION}; train it anew with `pianogen train`"
         )
-    extra = {k: v for k, v in metadata.items() if k not in ("family", "config", "grid_version")}
-    return Checkpoint(metadata["family"], json.loads(metadata["config"]), weights, extra)
+    return metadata
 
 
 def export(path: str | Path, out: Path, *, licence: str, attribution: str) -> None:
@@ -90,12 +109,18 @@ def export(path: str | Path, out: Path, *, licence: str, attribution: str) -> No
 
 
 def resolve(path: str | Path) -> Path:
-    """The file a preset or command line names; raises CheckpointError where there is none."""
-    file = DEFAULT if str(path) == "default" else Path(path)
+    """The file that a preset or command line means; raises CheckpointError where there is none.
+
+    Text may be the name of one in the package (`default`, `chords`); all else, and every Path, is
+    a file or the folder of a run.
+    """
+    name = shipped_name(path) if isinstance(path, str) else None
+    file = Path(path) if name is None else shipped()[name]
     if file.is_dir():
         file = file / "best.safetensors"
     if not file.is_file():
-        raise CheckpointError(f"checkpoint {file} does not exist; train one with `pianogen train`")
+        known = f"is none of {names()}, and no file" if is_word(str(path)) else "does not exist"
+        raise CheckpointError(f"checkpoint {file} {known}; train one with `pianogen train`")
     return file
 
 

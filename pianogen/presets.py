@@ -12,20 +12,22 @@ from typing import Any, Literal
 from pianogen.errors import ConfigError
 from pianogen.keys import ALL_CLASSES, parse_scale
 from pianogen.sampling import Sampling
+from pianogen.shipped import DEFAULT, shipped_name
 
 CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no preset itself
 AUTO: Literal["auto"] = "auto"  # drafts of a measure: as many as there is time for
 UNHURRIED_CANDIDATES = 8  # what that is where nobody waits
 MOST_CANDIDATES = 256
-OTHERWISE = ("candidates", "pitch_classes", "usual_notes")  # settings not told by a number
+OTHERWISE = ("candidates", "pitch_classes", "usual_notes", "decoding")  # not told by a number
 HEARD = "heard"  # in the place of a scale's name
+PLAYED_BY = {"hybrid": "default"}  # a family's own preset, where it has another name
 
 
 @dataclass(frozen=True, slots=True)
 class Voicing:
     """Which checkpoint plays, how it is drawn from, and whether only from the scale it heard."""
 
-    checkpoint: str = "default"
+    checkpoint: str = DEFAULT
     sampling: Sampling = field(default_factory=lambda: Sampling(candidates=UNHURRIED_CANDIDATES))
     is_in_scale_heard: bool = False
 
@@ -34,6 +36,11 @@ class Voicing:
         classes = ALL_CLASSES if scale == HEARD else parse_scale(scale)
         sampling = replace(self.sampling, pitch_classes=classes)
         return replace(self, sampling=sampling, is_in_scale_heard=scale == HEARD)
+
+
+def preset_of(family: str) -> str:
+    """The preset that plays a family as it is meant to be played: its checkpoint, its sampling."""
+    return PLAYED_BY.get(family, family)
 
 
 def find_presets() -> Path:
@@ -65,12 +72,18 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
         raise ConfigError(f"preset {path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"preset {path} is not a list of settings")
-    voicing = Voicing(str(content.get("checkpoint", "default")), _sampling(content, path))
+    voicing = Voicing(_checkpoint(content, path), _sampling(content, path))
     scale = content.get("scale")
     try:
         return voicing if scale is None else voicing.in_scale(str(scale))
     except ConfigError as error:
         raise ConfigError(f"preset {path}: {error}") from error
+
+
+def _checkpoint(content: dict[str, Any], path: Path) -> str:
+    """One in the package by its name, or a file, whose path is relative to the preset's."""
+    text = str(content.get("checkpoint", DEFAULT))
+    return shipped_name(text) or str(path.parent / Path(text).expanduser())
 
 
 def _sampling(content: dict[str, Any], path: Path) -> Sampling:
@@ -80,6 +93,8 @@ def _sampling(content: dict[str, Any], path: Path) -> Sampling:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ConfigError(f"preset {path}: {name} must be a number, is {value!r}")
     wanted["candidates"] = _candidates(content.get("candidates", AUTO), path)
+    if "decoding" in content:
+        wanted["decoding"] = content["decoding"]
     try:
         return Sampling(**wanted)
     except ConfigError as error:

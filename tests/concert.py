@@ -22,6 +22,7 @@ from bridge.wire import Request, unpack_measure
 from pianogen.checkpoint import load_continuation
 from pianogen.grid import STEPS_PER_BEAT, Measure
 from pianogen.keys import ALL_CLASSES, PITCH_CLASSES, Key
+from pianogen.presets import AUTO
 from tests.stage import BEGIN, clock, perform, play, seconds
 
 HAND_OVER = 22  # the controller
@@ -99,7 +100,9 @@ def performer(part: Part) -> tuple[Heard, ...]:
 
 
 def _answer(name: str, part: Part, piece: Piece, seed: int) -> Heard:
-    preset = choose_preset(load_presets(), name).model_copy(update={"candidates": 1})
+    preset = choose_preset(load_presets(), name)
+    if preset.candidates == AUTO:
+        preset = preset.model_copy(update={"candidates": 1})
     beats = part.measures * BEATS
     done = perform(
         [*clock(beats, stops=True), *_keys(part, piece), *_handed(part)],
@@ -132,13 +135,13 @@ def _handed(part: Part) -> Iterator[Event]:
 
 
 @cache
-def _model() -> Recall:
-    return Recall(load_continuation("default", device="cpu"))
+def _model(checkpoint: str) -> Recall:
+    return Recall(load_continuation(checkpoint, device="cpu"))
 
 
 def _ask(ask: Ask) -> Measure:
     in_time = replace(ask, deadline=inf, wanted_by=inf)  # simulated time means nothing to it
-    return unpack_measure(_model().answer(Request.of(in_time)).measure)
+    return unpack_measure(_model(ask.checkpoint).answer(Request.of(in_time)).measure)
 
 
 def _struck(messages: Iterable[object]) -> tuple[Struck, ...]:

@@ -18,7 +18,7 @@ from bridge.session_log import LogPlace, kept_session
 from bridge.simulation import Simulation
 from bridge.status import Settings
 from pianogen.grid import Measure, Meter, Note
-from pianogen.sampling import Sampling
+from pianogen.sampling import Decoding, Sampling
 from tests.stage import FOUR, preset
 
 
@@ -53,7 +53,13 @@ _KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     NoneType: st.none(),
     Meter: meters,
     Measure: st.builds(Measure, meters, st.lists(notes, max_size=8).map(tuple)),
-    Sampling: st.builds(Sampling, st.floats(0.001, 4), candidates=st.integers(1, 256)),
+    Sampling: st.builds(
+        Sampling,
+        st.floats(0.001, 4),
+        candidates=st.integers(1, 256),
+        decoding=st.sampled_from(get_args(Decoding)),
+        repetition_penalty=st.floats(1, 4),
+    ),
     Preset: st.builds(preset, st.integers(0, 127), temperature=st.floats(0.001, 4)),
 }
 

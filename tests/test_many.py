@@ -52,7 +52,7 @@ from bridge.status import Status
 from bridge.wire import Load, Reply, Request, Wish, unpack_measure
 from pianogen.grid import Measure, Meter
 from pianogen.sampling import Sampling
-from tests.fakes import FakeContinuation, load, load_failing
+from tests.fakes import FakeContinuation, SteadyContinuation, load, load_failing
 from tests.stage import measure
 from tests.test_performer import Clock, TimedContinuation
 
@@ -338,6 +338,27 @@ def test_players_who_ask_together_get_what_each_would_get_alone(
         for request, reply in zip(requests, replies, strict=True):
             assert reply.measure == alone[request.player].answer(request).measure
             takes[request.player].append(answer_of(reply))
+
+
+def test_players_of_different_checkpoints_get_each_their_own_s_answer_the_quickest_first() -> None:
+    clock = Clock()
+
+    def make(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
+        return TimedContinuation(clock) if name == "slow" else SteadyContinuation()
+
+    shared = Repertoire(make, "cpu", M, clock)
+    for name in ("slow", "steady"):
+        shared.load(name, None)
+    requests = [
+        replace(Request.of(ask(1, measure(60)), player), checkpoint=name)
+        for player, name in enumerate(("slow", "steady", "slow"))
+    ]
+    replies = shared.answer_all(requests)
+    assert [reply.player for reply in replies] == [1, 0, 2]
+    alone = {"slow": FakeContinuation(), "steady": SteadyContinuation()}
+    for reply in replies:
+        request = requests[reply.player]
+        assert reply.measure == Recall(alone[request.checkpoint]).answer(request).measure
 
 
 def test_what_one_player_s_request_does_wrong_costs_that_player_alone() -> None:

@@ -25,7 +25,11 @@ from bridge.model_process import Setup, load, run
 from bridge.performer import Performer
 from bridge.presets import Preset
 from bridge.recall import KEPT_MEASURES, Answered, Recall
-from bridge.repertoire import OVERDUE_S, PATIENCE_S, WARM_UPS, Repertoire, warming_up
+from bridge.repertoire import OVERDUE_S, PATIENCE_S, Repertoire
+from bridge.slowness import SLOW_MS, slowness
+from bridge.staged import Cast, ensemble
+from bridge.status import Settings
+from bridge.warm_up import WARM_UPS, busy_measure, warming_up
 from bridge.wire import (
     Failed,
     Load,
@@ -232,6 +236,73 @@ def test_it_warms_up_in_its_meter_with_one_draft_and_with_many() -> None:
     assert costs.expected(8) > 0
 
 
+class TestSlowness:
+    """How long a measure takes is known once a checkpoint is loaded, and told where it is long."""
+
+    def loaded(self, slowness: float) -> Repertoire:
+        clock = Clock()
+
+        def make(name: str, *, device: str, sha256: str | None) -> FakeContinuation:
+            model = TimedContinuation(clock)
+            model.slowness = slowness if name == "slow" else 1.0
+            return model
+
+        repertoire = Repertoire(make, "cpu", M, clock)
+        repertoire.load("default", None)
+        repertoire.begin(Load("slow", None))
+        while repertoire.is_loading:
+            self.word = repertoire.go_on()
+        return repertoire
+
+    def test_it_is_timed_on_a_busy_measure_by_the_clock_it_is_given(self) -> None:
+        repertoire = self.loaded(3.0)
+        assert repertoire.measure_ms == pytest.approx({"default": 80, "slow": 240})
+        assert isinstance(self.word, Loaded)
+        assert self.word.measure_ms == pytest.approx(240)
+
+    @pytest.mark.parametrize("meter", [Meter(), Meter(3, 4), Meter(1, 32), Meter(8, 4)])
+    def test_what_it_is_timed_on_is_busy_in_every_meter(self, meter: Meter) -> None:
+        busy = busy_measure(meter)
+        assert len(busy.notes) >= meter.steps
+        assert len({(note.onset, note.pitch) for note in busy.notes}) == len(busy.notes)
+
+    def told(self, *words: Ready | Loaded) -> str:
+        performer = Performer([("default", None)], SimpleQueue(), bpm=120)
+        for word in words:
+            performer._pass_on(word)
+        return self.caplog.text
+
+    @pytest.fixture(autouse=True)
+    def _log(self, caplog: pytest.LogCaptureFixture) -> None:
+        self.caplog = caplog
+
+    def test_nothing_is_told_of_what_is_quick_enough(self) -> None:
+        quick = (("default", 20.0), ("other", SLOW_MS))
+        assert "slow" not in self.told(Ready("cpu", 1.0, quick), Loaded("more", None, 1.0, 99.0))
+
+    def test_what_is_slow_is_told_by_name_wherever_it_is_loaded(self) -> None:
+        ready = Ready("cpu", 1.0, (("default", 20.0), ("other", 200.0)))
+        told = self.told(ready, Loaded("more", None, 1.0, 101.0))
+        assert "checkpoint other is slow here: a measure takes 200 ms" in told
+        assert "checkpoint more is slow here: a measure takes 101 ms" in told
+        assert "checkpoint default" not in told
+
+    def test_it_is_told_once(self) -> None:
+        again = Ready("cpu", 1.0, (("other", 200.0), ("other", 300.0)))
+        assert self.told(again, again).count("checkpoint other") == 1
+
+    def test_what_it_means_is_told_at_the_tempo(self) -> None:
+        at_60, at_120 = (slowness("x", 200.0, bpm, M) for bpm in (60.0, 120.0))
+        assert at_60 is not None
+        assert "at 60 bpm an answer knows nothing of your last 2.5 steps of 32" in at_60
+        assert at_120 is not None
+        assert "at 120 bpm an answer knows nothing of your last 4.5 steps of 32" in at_120
+        much = slowness("x", 2000.0, 120.0, M)
+        assert much is not None
+        assert "longer than a measure" in much
+        assert "\n" not in at_60 + at_120 + much
+
+
 def test_measures_survive_the_wire() -> None:
     odd = Measure(Meter(7, 8), (Note(27, 127, 31, 255), Note(0, 0, 0, 1)))
     assert unpack_measure(pack_measure(odd)) == odd
@@ -380,7 +451,19 @@ class TestRepertoire:
     def test_until_it_is_loaded_it_does_not_answer(self) -> None:
         repertoire = self.repertoire()
         repertoire.begin(Load("other", None))
-        assert self.played(repertoire, "other").reason == "other is not loaded"
+        assert self.played(repertoire, "other").reason == "other is still being loaded"
+        assert self.played(repertoire, "another").reason == "another is not loaded"
+
+    def test_what_is_asked_for_already_is_loaded_first(self) -> None:
+        repertoire = self.repertoire()
+        for name in ("first", "other"):
+            repertoire.begin(Load(name, None))
+        repertoire.go_on()
+        assert self.played(repertoire, "other").reason == "other is still being loaded"
+        said = []
+        while repertoire.is_loading:
+            said.append(repertoire.go_on())
+        assert [word.name for word in said if isinstance(word, Loaded)] == ["other", "first"]
 
     def test_one_that_cannot_be_loaded_is_told_and_the_rest_goes_on(self) -> None:
         repertoire = self.repertoire()
@@ -457,10 +540,29 @@ class TestLoads:
 
     def test_a_new_process_begins_with_what_is_needed_of_what_was_held(self) -> None:
         loads = Loads([("a", None), ("b", "abc"), ("c", None)])
-        assert loads.keep({"b", "c", "d"}) == (("b", "abc"), ("c", None))
+        assert loads.keep({"b", "c", "d"}, played=()) == (("b", "abc"), ("c", None))
         assert not loads.has(("a", None))
         loads.refuse(("c", None))  # it cannot be loaded this time
         assert not loads.has(("c", None))
+
+    def test_what_is_played_comes_first_then_and_the_rest_beside_the_music(self) -> None:
+        loads = Loads([("a", None), ("b", "abc"), ("c", None)])
+        assert loads.keep({"a", "b"}, played={"b"}) == (("b", "abc"),)
+        assert not loads.has(("a", None))
+        assert loads.may_play(("a", None))
+        assert not loads.may_play(("c", None))
+        assert loads.ask_for(("a", None))
+
+    def test_what_comes_beside_the_music_counts_as_there_until_it_is_refused(self) -> None:
+        loads = Loads([("a", None)], beside=[("b", "abc"), self.OTHER])
+        assert loads.may_play(("b", None))
+        assert loads.may_play(("b", "abc"))
+        assert not loads.may_play(("b", "abcd"))
+        assert loads.may_play(self.OTHER)
+        assert not loads.has(self.OTHER)
+        assert loads.ask_for(self.OTHER)
+        loads.refuse(self.OTHER)
+        assert not loads.may_play(self.OTHER)
 
 
 def of(*checkpoints: str, **values: Any) -> list[Preset]:
@@ -583,3 +685,31 @@ def is_running(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or ") Z " not in state.read_text()
+
+
+class TestCast:
+    """Which checkpoints are loaded before the music, and which beside it."""
+
+    PRESETS = tuple(of("default", "chords", "melody")) + tuple(
+        Preset(name=f"{name} again", number=number, checkpoint=name, sha256=sha256)
+        for number, name, sha256 in ((10, "default", "abc"), (11, "melody", None))
+    )
+
+    def loads(self, *first: int | None, beside: bool) -> tuple[tuple[Any, ...], set[str]]:
+        casts = [
+            Cast(self.PRESETS, Settings(preset=number), "cpu", "tests.fakes:load")
+            for number in first
+        ]
+        performer = ensemble(casts, SimpleQueue(), beside=beside)
+        can_play = {p.checkpoint for p in self.PRESETS if performer.can_play(p)}
+        return performer._setup.checkpoints, can_play
+
+    def test_who_plays_alone_needs_one_and_the_sha256_any_preset_asks_for(self) -> None:
+        assert self.loads(None, beside=False) == ((("default", "abc"),), {"default"})
+        assert self.loads(1, beside=False) == ((("chords", None),), {"chords"})
+
+    def test_a_daemon_begins_with_what_its_players_begin_with_and_the_rest_follows(self) -> None:
+        every = {"default", "chords", "melody"}
+        assert self.loads(2, beside=True) == ((("melody", None),), every)
+        first = (("default", "abc"), ("melody", None))
+        assert self.loads(11, 0, 2, beside=True) == (first, every)

@@ -94,6 +94,20 @@ def test_the_published_temperatures_are_a_preset() -> None:
             GOOD + "candidates: on\n",
             "preset 'good': candidates must be a number, is true (presets/bad.yaml, line 3)",
         ),
+        (
+            GOOD + "decoding: best\n",
+            "preset 'good': decoding must be sample, max or beam, is 'best' "
+            "(presets/bad.yaml, line 3)",
+        ),
+        (
+            GOOD + "repetition_penalty: 0.5\n",
+            "preset 'good': repetition_penalty must be at least 1, is 0.5 "
+            "(presets/bad.yaml, line 3)",
+        ),
+        (
+            GOOD + "repetition_penalty: 5\n",
+            "preset 'good': repetition_penalty must be at most 4, is 5 (presets/bad.yaml, line 3)",
+        ),
         ("number: 3\n", "preset: name is missing (presets/bad.yaml, line 1)"),
         (
             GOOD + "channel: 17\n",
@@ -121,6 +135,13 @@ def test_candidates_are_as_many_as_fit_or_at_most_a_number(
     (preset,) = load_presets(tmp_path)
     assert preset.sampling.candidates == most
     assert preset.unhurried.sampling.candidates == unhurried
+
+
+def test_how_it_is_decoded_is_asked_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(GOOD + "decoding: beam\nrepetition_penalty: 1.5\n")
+    (preset,) = load_presets(tmp_path)
+    assert preset.sampling.decoding == "beam"
+    assert preset.sampling.repetition_penalty == 1.5
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pianogen.presets import CONTROLS_FILE
 ROOT = Path(__file__).parent.parent
 PURE = ("arrivals", "asking", "candidates", "clock", "context", "control_map", "controls",
         "controls_text", "ears", "echo", "events", "gestures", "jack_frames", "learn",
-        "log_records", "loudness", "measure", "parts", "pedal", "pedalling", "phrase", "plain",
-        "plan_figures", "plans", "playing", "recall", "roles", "scheduler", "session",
-        "simulation", "sounding", "stages", "state_out", "status", "thru", "timeline", "transport",
-        "voice", "what_moved")  # fmt: skip
+        "loads", "log_records", "loudness", "measure", "parts", "pedal", "pedalling", "phrase",
+        "plain", "plan_figures", "plans", "playing", "recall", "roles", "scheduler", "session",
+        "simulation", "slowness", "sounding", "stages", "state_out", "status", "thru", "timeline",
+        "transport", "voice", "what_moved")  # fmt: skip
 OUTSIDE = {"torch", "numpy", "mido", "rtmidi", "pretty_midi", "threading", "multiprocessing"}
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from pianogen import cli
+from pianogen.commands.voicing import voicing_of
 from pianogen.errors import ConfigError
 from pianogen.keys import ALL_CLASSES, parse_scale
 from pianogen.presets import UNHURRIED_CANDIDATES, Voicing, read_voicing
@@ -69,19 +69,48 @@ def test_a_wrong_number_is_one_line_with_the_file(tmp_path: Path, value: str) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("given", "candidates"), [([], 8), (["--candidates", "3"], 3)])
-def test_the_command_line_outdoes_the_preset(
-    monkeypatch: pytest.MonkeyPatch, given: list[str], candidates: int
+def test_how_it_is_decoded_is_read(tmp_path: Path) -> None:
+    sampling = read_voicing(preset(tmp_path, "decoding: max\nrepetition_penalty: 1.3")).sampling
+    assert (sampling.decoding, sampling.repetition_penalty) == ("max", 1.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("decoding: best", "decoding must be one of sample, max, beam, is 'best'"),
+        ("decoding: 1", "decoding must be one of sample, max, beam, is 1"),
+        ("repetition_penalty: much", "repetition_penalty must be a number, is 'much'"),
+        ("repetition_penalty: 9", "repetition_penalty must be 1 to 4, is 9"),
+    ],
+)
+def test_a_wrong_way_to_decode_is_one_line_with_the_file(
+    tmp_path: Path, text: str, says: str
 ) -> None:
-    heard: list[int] = []
+    path = preset(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_voicing(path)
+    assert str(caught.value) == f"preset {path}: {says}"
 
-    def voice(arguments: SimpleNamespace) -> None:
-        heard.append(cli._voicing(arguments).sampling.candidates)  # type: ignore[arg-type]
-        raise ConfigError("heard enough")
 
-    monkeypatch.setattr(cli, "_voice", voice)
-    assert cli.main(["generate", "out.mid", *given]) == cli.EXIT_ERROR
-    assert heard == [candidates]
+# The command line.
+
+
+def voicing(*words: str) -> Voicing:
+    return voicing_of(cli._parser().parse_args(["generate", "out.mid", *words]))
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "value"),
+    [
+        ([], "candidates", 8),
+        (["--candidates", "3"], "candidates", 3),
+        (["--decoding", "beam"], "decoding", "beam"),
+        (["--repetition-penalty", "1.5"], "repetition_penalty", 1.5),
+        (["--temperature", "0.3", "--preset", "bold"], "temperature", 0.3),
+    ],
+)
+def test_the_command_line_outdoes_the_preset(words: list[str], name: str, value: object) -> None:
+    assert getattr(voicing(*words).sampling, name) == value
 
 
 def test_a_wrong_number_on_the_command_line_is_one_line(
