@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pianogen.errors import ConfigError
@@ -16,7 +16,6 @@ from pianogen.families.chord_beliefs import Beliefs
 from pianogen.families.chord_frames import (
     ChordsConfig,
     Frames,
-    frames_in,
     measures_of,
     round_trip,
 )
@@ -134,6 +133,7 @@ def sixteenths(draw: st.DrawFn) -> list[Measure]:
     return measures
 
 
+@settings(max_examples=30)
 @given(sixteenths())
 def test_nothing_on_the_sixteenths_is_lost(measures: list[Measure]) -> None:
     there = Frames.of_measures(measures, 2)
@@ -212,3 +212,188 @@ def _assert_same(network: Chords, music: list[Measure], lines: list, row: int) -
     ours = np.stack([one.belief.logits[row] for one in lines])
     is_chord = (network.vocabulary > 0).any(dim=1).numpy()
     np.testing.assert_allclose(ours[:, is_chord], played[:, is_chord], atol=2e-4)
+
+
+PIECE = (
+    measure([(0, 48, 16, 16), (0, 64, 16, 8), (8, 67, 16, 8), (16, 50, 16, 16), (16, 65, 16, 4),
+             (20, 65, 16, 4), (24, 65, 16, 8)]),
+    measure([(0, 47, 16, 32), (0, 62, 16, 4), (4, 62, 16, 4), (8, 67, 16, 16), (28, 71, 16, 4)]),
+    measure([(0, 48, 16, 8), (0, 52, 16, 8), (0, 72, 16, 8), (16, 55, 16, 24)]),
+    measure([(8, 60, 16, 8), (16, 60, 16, 8), (24, 60, 16, 2)]),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Chords:
+    """A small network that has seen one piece over and over."""
+    folder = prepared(tmp_path_factory.mktemp("made"), {("a", "train"): PIECE * 4})
+    torch.manual_seed(0)
+    config = ChordsConfig(feature=64, vocabulary=256, rank=16, channels=4, width=5, dropout=0.0)
+    network = Chords.for_training(config, Shard.open(folder, "train"))
+    notes, weight = as_window(list(PIECE * 2)), torch.ones(1)
+    optimisers = network.optimisers(0.0)
+    for _ in range(50):
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = 1e-2
+        network.zero_grad()
+        minimised(network.losses(notes, weight), network.WEIGHTS).backward()
+        for optimiser in optimisers:
+            optimiser.step()
+    return network.eval()
+
+
+def test_it_learns_a_piece_by_heart(taught: Chords) -> None:
+    losses = taught.losses(as_window(list(PIECE * 2)), torch.ones(1))
+    means = {name: term.mean.item() for name, term in losses.items()}
+    assert means["chord"] < 0.02
+    assert means["strike"] < 0.02
+    assert means["accuracy"] == 1.0
+    assert means["unknown"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(decoding="max"),
+        Sampling(decoding="beam", candidates=4),
+        replace(FREE, temperature=0.01, rhythm_temperature=0.01, duration_temperature=0.01,
+                velocity_temperature=0.01),
+    ],
+)  # fmt: skip
+def test_it_goes_on_with_what_it_learnt(taught: Chords, sampling: Sampling) -> None:
+    voice = voice_of(taught)
+    voice.reset(Meter())
+    for heard in PIECE * 2:
+        voice.listen(heard)
+    assert tuple(voice.answer(sampling, seed) for seed in range(6)) == (PIECE * 2)[:6]
+
+
+def test_what_comes_later_changes_nothing_before() -> None:
+    network, music = tiny_chords(), random_measures(4, 5)
+    other = [*music[:2], *random_measures(2, 6)]
+    with torch.no_grad():
+        one, two = (
+            network.believed(Frames.of_measures(m, 2), Meter().steps)[0] for m in (music, other)
+        )
+    assert torch.equal(one[:33], two[:33])  # the first frame that may differ is not yet heard
+    assert not torch.equal(one[34:], two[34:])
+
+
+def test_half_known_music_is_trained_on_the_nearest_chords() -> None:
+    network = tiny_chords().train()
+    losses = network.losses(as_window(random_measures(3, 9)), torch.ones(1))
+    assert set(losses) == set(Chords.FIGURES)
+    assert losses["unknown"].mean > 0
+    assert torch.isfinite(minimised(losses, Chords.WEIGHTS))
+    assert Chords.derived({"chord": 0.0}) == {"perplexity": 1.0}
+
+
+# --- what it plays ------------------------------------------------------------------------------
+
+SAMPLINGS = st.builds(
+    Sampling,
+    temperature=st.sampled_from([0.01, 0.8, 3.0]),
+    rhythm_temperature=st.sampled_from([0.01, 1.0, 3.0]),
+    min_p=st.sampled_from([0.0, 0.1]),
+    max_polyphony=st.integers(1, 32),
+    low_pitch=st.integers(0, 60),
+    high_pitch=st.integers(60, 127),
+    density=st.sampled_from([0.25, 1.0, 4.0]),
+    pitch_classes=st.sets(st.integers(0, 11), min_size=1).map(tuple),
+    candidates=st.integers(1, 3),
+    decoding=st.sampled_from(["sample", "max", "beam"]),
+    repetition_penalty=st.sampled_from([1.0, 2.0]),
+)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=20)
+@given(METERS, SAMPLINGS, SEEDS)
+def test_every_note_is_one_that_may_be_played(meter: Meter, sampling: Sampling, seed: int) -> None:
+    voice = voice_of(tiny_chords())
+    voice.reset(meter)
+    for heard in random_measures(2, seed, meter):
+        voice.listen(heard)
+    measure = voice.answer(sampling, seed)
+    for note in measure.notes:
+        assert sampling.low_pitch <= note.pitch <= sampling.high_pitch
+        assert note.pitch % 12 in sampling.pitch_classes
+        assert note.onset % 2 == 0
+    onsets = [note.onset for note in measure.notes]
+    assert all(onsets.count(step) <= min(10, sampling.max_polyphony) for step in onsets)
+
+
+@settings(max_examples=20)
+@given(METERS, SEEDS, st.floats(0.25, 4.0))
+def test_what_was_drawn_is_what_is_heard(meter: Meter, seed: int, density: float) -> None:
+    player, past = player_of(tiny_chords()), None
+    past = player.empty(meter)
+    for heard in random_measures(2, seed, meter):
+        past = player.heard(past, heard)
+    sampling = replace(FREE, temperature=1.0, rhythm_temperature=1.0, density=density)
+    measure = player.played(past, (), sampling, np.random.default_rng(seed))
+    frames, _ = player.framed(past, measure)
+    again = measures_of(frames, meter, 2)[0]
+    assert [(n.onset, n.pitch) for n in again.notes] == [(n.onset, n.pitch) for n in measure.notes]
+
+
+def test_the_same_seed_plays_the_same_and_a_mark_brings_it_back() -> None:
+    voice = voice_of(tiny_chords())
+    for heard in random_measures(3, 1):
+        voice.listen(heard)
+    mark = voice.mark()
+    first = [voice.answer(Sampling(), seed) for seed in range(3)]
+    voice.rewind(mark)
+    assert [voice.answer(Sampling(), seed) for seed in range(3)] == first
+    voice.rewind(mark)
+    assert voice.answer(Sampling(), 7) != first[0]
+
+
+def test_another_voice_has_heard_nothing_and_shares_the_weights() -> None:
+    voice = voice_of(tiny_chords())
+    fresh = voice.another()
+    nothing = fresh.answer(Sampling(), 0)
+    for heard in random_measures(3, 1):
+        voice.listen(heard)
+    assert voice.answer(Sampling(), 0) != nothing
+    assert voice.another().answer(Sampling(), 0) == nothing
+
+
+def test_a_note_that_sounds_over_the_line_is_not_struck_by_it() -> None:
+    player = player_of(tiny_chords())
+    past = player.heard(player.empty(Meter()), measure([(16, 60, 16, 24)]))
+    assert past.ringing[60 - LOWEST_KEY] == 4
+    frames, ringing = player.framed(past, measure([(16, 72, 16, 4)]))
+    sounds = frames.sounding[0, :, 60 - LOWEST_KEY]
+    assert np.flatnonzero(sounds).tolist() == [0, 1, 2, 3]
+    assert not frames.struck[0, :, 60 - LOWEST_KEY].any()
+    assert not ringing.any()
+
+
+def test_a_chord_that_was_played_lately_is_less_likely_by_the_penalty() -> None:
+    player = player_of(tiny_chords())
+    known = player.beliefs.vocabulary.keys[3] > 0
+    pitches = [int(key) + LOWEST_KEY for key in np.flatnonzero(known)]
+    past = player.heard(player.empty(Meter()), measure((0, p, 16, 32) for p in pitches))
+    free, held = (
+        Scene(player.beliefs, past, replace(FREE, repetition_penalty=by), Push()).lean
+        for by in (1.0, 2.0)
+    )
+    assert np.flatnonzero(free != held).tolist() == [3]
+    assert np.isclose(free[3] - held[3], np.log(2))
+
+
+def test_anything_may_be_heard() -> None:
+    voice = voice_of(tiny_chords())
+    voice.listen(Measure())
+    voice.listen(
+        measure((step, pitch, 31, 255) for step in range(32) for pitch in range(0, 128, 3))
+    )
+    assert voice.answer(Sampling(), 0).meter == Meter()
+
+
+def test_sizes_that_cannot_be_are_refused() -> None:
+    for values in ({"frame": 0}, {"frame": 65}, {"vocabulary": 1}, {"width": 4}, {"dropout": 1.0}):
+        with pytest.raises(ConfigError, match="chords"):
+            ChordsConfig(**values)

@@ -74,10 +74,9 @@ class Beliefs:
         score = dense + np.einsum("nkc,nc->nk", along, out) + (gate[:, None] @ rolls)[:, 0]
         logits = np.concatenate([score, query], axis=1) @ self._chords
         logits += self._bias
-        sounding = before.astype(np.float32)
-        added = self._size - sounding @ self._keys
+        added = self._size - np.stack([self._keys[sounds].sum(axis=0) for sounds in before])
         line, row = np.nonzero(added == 0)
-        which = np.where(self._size[row] < sounding.sum(axis=1)[line], PART, SAME)
+        which = np.where(self._size[row] < before.sum(axis=1)[line], PART, SAME)
         logits[line, row] += kind[line, which]
         return Belief(logits, added, state, held)
 

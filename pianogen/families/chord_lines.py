@@ -89,7 +89,8 @@ class Scene:
         outside = (pitch < asked.low_pitch) | (pitch > asked.high_pitch)
         outside |= ~np.isin(pitch % PITCH_CLASSES, asked.pitch_classes)
         most = min(FINGERS, asked.max_polyphony)
-        barred = (self.keys @ outside) | (self.keys.sum(axis=1) > most)
+        keys = self.beliefs.vocabulary.keys
+        barred = (keys @ outside.astype(np.float32) > 0) | (keys.sum(axis=1) > most)
         lean = np.where(barred, NOWHERE, 0).astype(np.float32)
         if asked.repetition_penalty > 1:
             lately = slice(-LATELY * self.a_measure, None)

@@ -61,7 +61,7 @@ class ChordsPlayer:
     def heard(self, past: Past, measure: Measure) -> Past:
         """After one more measure; its notes and those that sound into it are its frames."""
         count = frames_in(past.meter.steps, self.frame)
-        frames, ringing = self._frames(past, measure, count)
+        frames, ringing = self.framed(past, measure)
         sounding = np.concatenate([past.sounding, frames.sounding[0]])
         struck = np.concatenate([past.struck, frames.struck[0]])
         memory = past.memory
@@ -73,9 +73,10 @@ class ChordsPlayer:
         _, state = self.beliefs.layers.over(told[None], past.state)
         return Past(past.meter, state, sounding[count:], struck[count:], memory, ringing)
 
-    def _frames(self, past: Past, measure: Measure, count: int) -> tuple[Frames, Ints]:
+    def framed(self, past: Past, measure: Measure) -> tuple[Frames, Ints]:
         """The frames of a measure, and how many frames longer each key sounds."""
         steps, table = past.meter.steps, placed([measure])
+        count = frames_in(steps, self.frame)
         over = np.flatnonzero(past.ringing)
         first = frame_of(table[:, 0], steps, self.frame)
         end = np.maximum(frame_of(table[:, 0] + table[:, 2], steps, self.frame), first + 1)
@@ -115,11 +116,14 @@ class ChordsPlayer:
         notes = []
         for (first, key, end), onset, stop in zip(table.tolist(), onsets, ends, strict=True):
             pitch, (loud, long) = key + LOWEST_KEY, touch[first]
-            least = stop - onset if end > first + 1 else 1
-            most = stop - onset + (0 if (end, key) in again else self.frame - 1)
-            length = manner.duration(onset, pitch, asked.duration_temperature, long)
+            like = manner.duration(onset, pitch, asked.duration_temperature, long)
+            length = stop - onset
+            if end == first + 1 and like < length:
+                length = like
+            elif like > self.frame and (end, key) not in again:
+                length += like % self.frame
             velocity = manner.velocity_bin(onset, pitch, asked.velocity_temperature, loud)
-            notes.append(Note(onset, pitch, velocity, min(max(length, least), most)))
+            notes.append(Note(onset, pitch, velocity, length))
         return Measure(scene.past.meter, tuple(notes))
 
 
