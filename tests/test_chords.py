@@ -19,7 +19,7 @@ from pianogen.families.chord_frames import (
     measures_of,
     round_trip,
 )
-from pianogen.families.chord_lines import Scene
+from pianogen.families.chord_lines import Lines, Scene
 from pianogen.families.chord_vocabulary import Vocabulary, build
 from pianogen.families.chords import Chords
 from pianogen.families.chords_player import ChordsPlayer, load
@@ -196,7 +196,7 @@ def test_the_voice_believes_what_the_network_does(config: ChordsConfig) -> None:
         _assert_same(network, music, lines, row)
 
 
-def _assert_same(network: Chords, music: list[Measure], lines: list, row: int) -> None:
+def _assert_same(network: Chords, music: list[Measure], lines: list[Lines], row: int) -> None:
     config, last = network.config, lines[-1]
     heard = Frames.of_measures(music, config.frame)
     empty = np.zeros((1, 1, KEYS), np.bool_)
@@ -237,7 +237,8 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Chords:
             for group in optimiser.param_groups:
                 group["lr"] = 1e-2
         network.zero_grad()
-        minimised(network.losses(notes, weight), network.WEIGHTS).backward()
+        loss = minimised(network.losses(notes, weight), network.WEIGHTS)
+        loss.backward()  # type: ignore[no-untyped-call]
         for optimiser in optimisers:
             optimiser.step()
     return network.eval()

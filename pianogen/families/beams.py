@@ -66,10 +66,10 @@ def _best(totals: NDArray[np.float64], width: int) -> tuple[Ints, Ints, NDArray[
     """Of (N, V) the `width` greatest that can be, greatest first: rows, symbols, and totals."""
     flat = totals.ravel()
     count = min(width, flat.size)
-    least = np.partition(flat, -count)[-count]
+    least = float(np.partition(flat, -count)[-count])
     places = np.flatnonzero(flat >= max(least, IMPOSSIBLE))
     if not len(places):
-        places = flat.argmax()[None]
+        places = np.array([flat.argmax()])
     places = places[np.argsort(-flat[places], kind="stable")][:count]
     rows, symbols = np.divmod(places, totals.shape[1])
     return rows, symbols, flat[places]

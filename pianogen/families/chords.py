@@ -171,8 +171,8 @@ class Chords(Trained):
         """What is known at each frame of what came before it: (B, T, 440) -> (B, T, H)."""
         told = self.place(place) + self.meter.weight[steps]
         encoded = F.relu(self.encoder(torch.cat([inputs, told], dim=-1)))
-        state: Tensor = self.layers(self.dropout(encoded))[0]
-        return self.dropout(state)
+        states: Tensor = self.dropout(self.layers(self.dropout(encoded))[0])
+        return states
 
     def scores(
         self, state: Tensor, rolls: Tensor, before: Tensor, now: Tensor, rows: Tensor
