@@ -171,6 +171,13 @@ def test_an_unknown_chord_is_the_nearest_without_an_inner_key() -> None:
     assert is_known.tolist() == [True, False, True]
 
 
+def test_of_an_unknown_chord_what_is_struck_is_kept() -> None:
+    known = Vocabulary(np.packbits([chord(), chord(60, 67), chord(64, 67)], axis=1))
+    asked = chord(60, 64, 67)[None]
+    assert known.find(asked)[0].tolist() == [1]
+    assert known.find(asked, chord(64)[None])[0].tolist() == [2]
+
+
 def test_rows_that_are_left_over_are_never_found() -> None:
     known = Vocabulary(np.packbits([chord(), chord(60), chord(), chord()], axis=1))
     assert known.find(np.stack([chord(), chord(100), chord(60)]))[0].tolist() == [0, 0, 1]

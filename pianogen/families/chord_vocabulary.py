@@ -27,7 +27,9 @@ from pianogen.shards import Shard
 BYTES = KEYS // 8  # of a packed chord
 PACKED = f"S{BYTES}"
 TRANSPOSED = range(-6, 7)  # semitones; as the music is varied in training
-ADDED, OUTER = 2.0, 2.0  # what a key too many counts, and an outer one too few; an inner one 1
+# What counts how much between two chords: a key too many; one too few that is struck or an outer
+# one; others count 1.
+ADDED, STRUCK, OUTER = 2.0, 3.0, 2.0
 A_JOB = 20_000  # measures counted by one process at a time
 
 Packed = NDArray[np.uint8]  # (N, 11)
@@ -58,38 +60,44 @@ class Vocabulary:
         order = names.argsort()
         return names[order], rows[order]
 
-    def find(self, chords: Bools) -> tuple[Ints, Bools]:
-        """Of chords (N, 88) the rows, and whether each is known (N,); for one that is not, the
-        row of the nearest, in which keys are missing rather than added, and outer ones last."""
+    def find(self, chords: Bools, struck: Bools | None = None) -> tuple[Ints, Bools]:
+        """Of chords (N, 88) the rows, and whether each is known (N,).
+
+        For one that is not, the row of the nearest: keys are missing rather than added, and those
+        that are struck, if that is told (N, 88), or outer ones, last.
+        """
         names, rows = self._sorted
         asked = _names(np.packbits(chords, axis=1))
         place = np.searchsorted(names, asked).clip(max=len(names) - 1)
         is_known = names[place] == asked
         found = rows[place]
         if not is_known.all():
-            different, back = np.unique(asked[~is_known], return_inverse=True)
-            found[~is_known] = self._nearest(_unpacked(different))[back]
+            weight = _weights(chords, np.zeros_like(chords) if struck is None else struck)
+            different, back = np.unique(weight[~is_known], axis=0, return_inverse=True)
+            found[~is_known] = self._nearest(different)[back]
         return found, is_known
 
-    def _nearest(self, chords: Floats) -> Ints:
-        """Rows of the chords with the least cost; of equals the most frequent."""
-        weight = chords.copy()
-        there = np.flatnonzero(chords.any(axis=1))
-        for outer in (chords.argmax(axis=1), KEYS - 1 - chords[:, ::-1].argmax(axis=1)):
-            weight[there, outer[there]] = OUTER
+    def _nearest(self, weight: Floats) -> Ints:
+        """Rows of the chords with the least cost, where each key that is not in one costs its
+        weight (N, 88); of equals the most frequent."""
         added = ADDED * self.keys.sum(axis=1) + np.where(self.is_chord, 0, np.float32(1e9))
-        cost = added - (weight + ADDED * chords) @ self.keys.T
+        cost = added - (weight + ADDED * (weight > 0)) @ self.keys.T
         return np.asarray(cost.argmin(axis=1), np.int64)
+
+
+def _weights(chords: Bools, struck: Bools) -> Floats:
+    """What each key counts that is missing in the chord told instead, (N, 88)."""
+    weight = chords.astype(np.float32)
+    some = np.flatnonzero(chords.any(axis=1))
+    for outer in (chords.argmax(axis=1), KEYS - 1 - chords[:, ::-1].argmax(axis=1)):
+        weight[some, outer[some]] = OUTER
+    weight[chords & struck] = STRUCK
+    return weight
 
 
 def _names(packed: Packed) -> NDArray[np.bytes_]:
     """Each packed chord as one value that sorts; nothing is lost, as all are equally long."""
     return np.ascontiguousarray(packed).view(PACKED)[:, 0]
-
-
-def _unpacked(names: NDArray[np.bytes_]) -> Floats:
-    packed = np.ascontiguousarray(names).view(np.uint8).reshape(-1, BYTES)
-    return np.unpackbits(packed, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ departs from them, and why:
 * Which keys that sound on are struck again is told by a second, small head.
 
 Trained on the chords of its vocabulary alone: where the music has others, the nearest is the
-answer. Training sums over the chords of the batch and 2048 others, which stand for all the rest
+answer, which lacks keys that are held rather than such as are struck. Training sums over the chords of the batch and 2048 others, which stand for all the rest
 (Jean et al. 2015, arXiv:1412.2007); held-out figures are over the whole vocabulary.
 """
 
@@ -122,7 +122,7 @@ class Chords(Trained):
         target = torch.searchsorted(rows, heard.target)
         common = heard.before * heard.now
         coins = F.binary_cross_entropy_with_logits(again.float(), heard.struck, reduction="none")
-        same = heard.target == self._rows_before(heard)
+        same = (heard.before == heard.now).all(dim=1)
         return {
             "chord": Term.over(F.cross_entropy(logits, target, reduction="none")),
             "strike": Term.over((coins * common).sum(dim=1)),
@@ -147,16 +147,18 @@ class Chords(Trained):
         a_measure, shape = frames_in(steps, frame), frames.struck.shape[:2]
         inputs, rolls = (torch.from_numpy(x).to(device) for x in features(frames, a_measure, frame))
         chords = frames.sounding.reshape(-1, KEYS)
-        target, known = Vocabulary(self.vocabulary.cpu().numpy()).find(chords)
+        known = Vocabulary(self.vocabulary.cpu().numpy())
+        target, is_known = known.find(chords, frames.struck.reshape(-1, KEYS))
 
         def brought(array: NDArray[Any]) -> Tensor:
             return torch.from_numpy(array).to(device)
 
         place = torch.arange(shape[1], device=device) % a_measure * frame
+        struck = brought(frames.struck).float().flatten(0, 1)
         return Heard(
             inputs, rolls.flatten(0, 1), place.expand(shape), steps,
-            inputs[..., :KEYS].flatten(0, 1), brought(chords).float(),
-            brought(frames.struck).float().flatten(0, 1), brought(target), brought(known).float(),
+            inputs[..., :KEYS].flatten(0, 1), brought(chords).float(), struck,
+            brought(target), brought(is_known).float(),
         )  # fmt: skip
 
     def believed(self, frames: Frames, steps: int) -> tuple[Tensor, Tensor]:
@@ -222,8 +224,3 @@ class Chords(Trained):
         is_here[some] = True
         rows = is_here.nonzero()[:, 0]
         return rows, more[rows]
-
-    def _rows_before(self, heard: Heard) -> Tensor:
-        """The row of the chord before each, silence before a window."""
-        rows = heard.target.view(heard.inputs.shape[:2])
-        return F.pad(rows[:, :-1], (1, 0)).flatten()
