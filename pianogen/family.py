@@ -30,6 +30,11 @@ FAMILIES: Mapping[str, Family] = {
         "pianogen.families.hybrid:Hybrid",
         "pianogen.families.hybrid_player:load",
     ),
+    "chords": Family(
+        "pianogen.families.chord_frames:ChordsConfig",
+        "pianogen.families.chords:Chords",
+        "pianogen.families.chords_player:load",
+    ),
 }
 
 
