@@ -30,6 +30,11 @@ FAMILIES: Mapping[str, Family] = {
         "pianogen.families.hybrid:Hybrid",
         "pianogen.families.hybrid_player:load",
     ),
+    "melody": Family(
+        "pianogen.families.symbols:MelodyConfig",
+        "pianogen.families.melody:Melody",
+        "pianogen.families.melody_player:load",
+    ),
 }
 
 
