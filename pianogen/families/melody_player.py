@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pianogen.families.cpu_layers import State
 from pianogen.families.manner import Manner
+from pianogen.families.melody_beams import Follower, best_line
 from pianogen.families.melody_drawing import Drawing, Line
 from pianogen.families.melody_models import MODELS, Model
 from pianogen.families.sizes import key_of
@@ -97,17 +98,17 @@ class MelodyPlayer:
         holds past its end, as long as its last note is held."""
         cells = cells_of(past.meter.steps)
         drawing = Drawing.of(sampling, push or Push(), past.meter)
+        follower = Follower(self.model, drawing, begun)
         chances = rng.random((cells + more, 2))
-        state = self._ready(past, sampling, rng)
-        line = line_of(past)
-        while len(line.drawn) < cells or (len(line.drawn) < cells + more and line.standing < KEYS):
-            place = len(line.drawn)
-            logits, state = self.model.next(state, line.given()[None])
-            symbol = drawing.symbol(logits[0], line, chances[place])
-            if place >= cells and symbol != HOLD:
+        now = follower.followed(line_of(past), self._ready(past, sampling, rng))
+        if sampling.decoding == "beam":
+            now = best_line(follower, now, sampling.candidates)
+        while (place := len(now.line.drawn)) < cells + more:
+            symbol = drawing.symbol(now.logits[0], now.line, chances[place])
+            if place >= cells and (symbol != HOLD or now.line.standing >= KEYS):
                 break
-            line = line.then(begun[place] if place < len(begun) else symbol)
-        return line.drawn
+            now = follower.then(now, begun[place] if place < len(begun) else symbol)
+        return now.line.drawn
 
     def _ready(self, past: Past, sampling: Sampling, rng: np.random.Generator) -> State:
         noise = rng.standard_normal(self.noises, np.float32)

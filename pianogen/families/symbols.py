@@ -47,10 +47,10 @@ class MelodyConfig:
     latent_weight: what a nat of the latent costs.
     """
 
-    model: Model = "lstm_attention"
+    model: Model = "gru"
     embedding: int = 96
-    hidden: int = 96
-    layers: int = 1
+    hidden: int = 256
+    layers: int = 2
     window: int = 32
     heads: int = 8
     latent: int = 32
