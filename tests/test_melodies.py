@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from pianogen.families.symbols import (
 from pianogen.grid import Meter
 from pianogen.melodies import write_melody
 from pianogen.midi_file import read_notes
+from tests.music import tiny_hybrid
+from tests.music import voice_of as tiny_voice
 from tests.small_melodies import (
     EVERY,
     FREE,
@@ -84,3 +88,16 @@ def test_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(ConfigError, match="model"):
         MelodyConfig("rnn")  # type: ignore[arg-type]
     assert inputs_of(np.zeros((1, 0), np.int64), 16).shape == (1, 1, 6)
+
+
+def test_a_typed_melody_needs_a_voice_of_the_family(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="melody family"):
+        write_melody(
+            tiny_voice(tiny_hybrid()), "60", tmp_path / "out.mid", measures=1, meter=Meter(),
+            tempo_bpm=100.0, sampling=FREE,
+        )  # fmt: skip
+
+
+def test_playing_needs_no_torch() -> None:
+    program = "import sys; sys.modules['torch'] = None; import pianogen.melodies"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -124,11 +124,11 @@ def test_what_does_not_sound_cannot_be_held_and_a_rest_not_begin_twice() -> None
     drawing = Drawing.of(FREE, Push(), Meter())
     flat = np.zeros(91, np.float32)
     over = ringing(0)
-    kinds = drawing.weighed(flat, over)[0]
+    kinds = drawing.kinds(flat, over)
     assert np.isneginf(kinds).tolist() == [True, False, False]  # hold, rest, note
-    kinds = drawing.weighed(flat, over.then(REST))[0]
+    kinds = drawing.kinds(flat, over.then(REST))
     assert np.isneginf(kinds).tolist() == [False, True, False]
-    kinds = drawing.weighed(flat, Line(np.zeros(0, np.int64), 16, 0, END))[0]
+    kinds = drawing.kinds(flat, Line(np.zeros(0, np.int64), 16, 0, END))
     assert np.isneginf(kinds).tolist() == [True, False, False]
 
 
@@ -201,9 +201,8 @@ def test_what_is_known_is_found_as_by_hand(keys: list[int]) -> None:
 
 def test_a_penalty_costs_by_the_length_of_what_would_come_again() -> None:
     logits, now = np.zeros(91, np.float32), after("60 _ 62 64 _ 65 r r 60 _ 62 64 _")
-    keys = Drawing.of(replace(FREE, repetition_penalty=2.0), Push(), Meter()).weighed(logits, now)[
-        1
-    ]
+    asked = replace(FREE, repetition_penalty=2.0)
+    keys = Drawing.of(asked, Push(), Meter()).keys(logits, now)
     assert keys[65 - 21] == pytest.approx(-2 * np.log(2))
     assert np.count_nonzero(keys) == 1
 

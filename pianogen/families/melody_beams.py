@@ -1,4 +1,9 @@
-"""Lines of a melody followed at once, and the likeliest of them by `beams`. Pure."""
+"""Lines of a melody followed at once, and the likeliest of them by `beams`. Pure.
+
+Whether a note begins is, in each line, what is likelier there; lines are held against each other by
+their pitches alone. By all symbols the likeliest line is a single note held for ever, since a hold
+is the likeliest symbol nearly everywhere.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,9 @@ import numpy as np
 from pianogen.families.arithmetic import Floats, Ints
 from pianogen.families.beams import IMPOSSIBLE, likeliest
 from pianogen.families.cpu_layers import State
-from pianogen.families.melody_drawing import Drawing, Line
+from pianogen.families.melody_drawing import KINDS, Drawing, Line
 from pianogen.families.melody_models import Model
-from pianogen.families.symbols import HOLD, REST, SYMBOLS
+from pianogen.families.symbols import HOLD, SYMBOLS
 from pianogen.grid import KEYS
 
 
@@ -45,7 +50,7 @@ class Follower:
         return self._given((line,), state)
 
     def scores(self, lines: Lines) -> Floats:
-        """Log chances of each next symbol of each line, (N, 91)."""
+        """Log chances of each next symbol of each line if it is of the likelier kind, (N, 91)."""
         rows = [self._told(row, one) for row, one in zip(lines.logits, lines.lines, strict=True)]
         return np.stack(rows)
 
@@ -73,12 +78,12 @@ class Follower:
         elif line.rings:
             told[HOLD] = 0.0
         else:
-            kinds, keys = self.drawing.weighed(logits, line)
-            chances = kinds - np.logaddexp.reduce(kinds)
-            told[[HOLD, REST]] = np.maximum(chances[:2], 2 * IMPOSSIBLE)
-            if np.isfinite(chances[2]):
-                of_keys = chances[2] + keys - np.logaddexp.reduce(keys)
-                told[:KEYS] = np.maximum(of_keys, 2 * IMPOSSIBLE)
+            kind = int(self.drawing.kinds(logits, line).argmax())
+            if kind < len(KINDS):
+                told[KINDS[kind]] = 0.0
+            else:
+                keys = self.drawing.keys(logits, line)
+                told[:KEYS] = np.maximum(keys - np.logaddexp.reduce(keys), 2 * IMPOSSIBLE)
         return told
 
 

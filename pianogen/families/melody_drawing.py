@@ -117,30 +117,36 @@ class Drawing:
         """The next symbol; chances: two numbers in 0..1 that decide."""
         if line.rings:
             return HOLD
-        kinds, keys = self.weighed(logits, line)
-        kind = _drawn(kinds / self.sampling.rhythm_temperature, chances[0])
+        kind = _drawn(self.kinds(logits, line) / self.sampling.rhythm_temperature, chances[0])
         if kind < len(KINDS):
             return KINDS[kind]
-        keys = keys / self.sampling.temperature
+        keys = self.keys(logits, line) / self.sampling.temperature
         if self.sampling.min_p:
             keys[keys < keys.max() + log(self.sampling.min_p)] = -np.inf
         return _drawn(keys, chances[1])
 
-    def weighed(self, logits: Floats, line: Line) -> tuple[Logs, Logs]:
-        """Log chances, but for a constant, of a hold, a rest and a note, (3,), and of each key if
-        it is a note, (88,); of what cannot be -inf."""
-        keys = logits[:KEYS].astype(np.float64)
+    def kinds(self, logits: Floats, line: Line) -> Logs:
+        """Log chances, but for a constant, of a hold, a rest and a note, (3,); -inf of what cannot
+        be."""
         begun = sum(symbol < KEYS for symbol in line.drawn)
         at = len(line.drawn) % line.cells * STEPS
-        note = np.logaddexp.reduce(keys) + self.push.nats(begun, at, self.steps)
-        kinds = np.array([float(logits[HOLD]), float(logits[REST]), note])
-        may = (line.may_hold, line.standing not in (REST, HOLD), self.allowed.any())
-        kinds[~np.array(may)] = -np.inf
+        note = np.logaddexp.reduce(logits[:KEYS].astype(np.float64))
+        note += self.push.nats(begun, at, self.steps)
+        may = (line.may_hold, line.standing != REST, bool(self.allowed.any()))
+        told = (float(logits[HOLD]), float(logits[REST]), float(note))
+        return np.array(
+            [log_chance if m else -np.inf for log_chance, m in zip(told, may, strict=True)]
+        )
+
+    def keys(self, logits: Floats, line: Line) -> Logs:
+        """Log chances, but for a constant, of each key if a note begins, (88,); -inf of those that
+        cannot be."""
+        keys = logits[:KEYS].astype(np.float64)
         if self.sampling.repetition_penalty > 1:
             beyond = np.maximum(line.known() - FREE, 0)
             keys -= log(self.sampling.repetition_penalty) * beyond
         keys[~self.allowed] = -np.inf
-        return kinds, keys
+        return keys
 
 
 def _drawn(logs: Logs, chance: float) -> int:
