@@ -34,6 +34,10 @@ FAMILIES: Mapping[str, Family] = {
         "pianogen.families.chord_frames:ChordsConfig",
         "pianogen.families.chords:Chords",
         "pianogen.families.chords_player:load",
+    "melody": Family(
+        "pianogen.families.symbols:MelodyConfig",
+        "pianogen.families.melody:Melody",
+        "pianogen.families.melody_player:load",
     ),
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from pianogen.families.cpu_hybrid import CpuHybrid
 from pianogen.families.flat_notes import Notes
@@ -41,7 +42,7 @@ def voice_of(network: Hybrid, engine: str = "numpy") -> HybridVoice:
     return HybridVoice(CpuHybrid(vars(network.config), weights_of(network)))
 
 
-def weights_of(network: Hybrid) -> dict[str, NDArray[Any]]:
+def weights_of(network: nn.Module) -> dict[str, NDArray[Any]]:
     """A network's weights as a checkpoint holds them."""
     return {name: weight.numpy() for name, weight in network.state_dict().items()}
 
