@@ -30,6 +30,16 @@ FAMILIES: Mapping[str, Family] = {
         "pianogen.families.hybrid:Hybrid",
         "pianogen.families.hybrid_player:load",
     ),
+    "events": Family(
+        "pianogen.families.note_by_note:EventsConfig",
+        "pianogen.families.events:Events",
+        "pianogen.families.cpu_streams:load_events",
+    ),
+    "notes": Family(
+        "pianogen.families.note_by_note:NotesConfig",
+        "pianogen.families.notes:NoteSequences",
+        "pianogen.families.cpu_streams:load_notes",
+    ),
 }
 
 
