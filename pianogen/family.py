@@ -34,10 +34,21 @@ FAMILIES: Mapping[str, Family] = {
         "pianogen.families.chord_frames:ChordsConfig",
         "pianogen.families.chords:Chords",
         "pianogen.families.chords_player:load",
+    ),
     "melody": Family(
         "pianogen.families.symbols:MelodyConfig",
         "pianogen.families.melody:Melody",
         "pianogen.families.melody_player:load",
+    ),
+    "events": Family(
+        "pianogen.families.note_by_note:EventsConfig",
+        "pianogen.families.events:Events",
+        "pianogen.families.cpu_streams:load_events",
+    ),
+    "notes": Family(
+        "pianogen.families.note_by_note:NotesConfig",
+        "pianogen.families.notes:NoteSequences",
+        "pianogen.families.cpu_streams:load_notes",
     ),
 }
 

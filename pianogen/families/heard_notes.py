@@ -1,0 +1,102 @@
+"""What was heard lately, note after note, as a leaning of what is drawn.
+
+A network that was trained on much music says what is likely in general; in this piece it is
+likelier that what was heard comes again: the same waits from the same step of the measure, the
+same lengths and loudness near in pitch. Of a value that was heard r times as often as it usually
+is, the log odds rise by a share of log r. Pure; knows no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pianogen.families.arithmetic import Floats, Ints
+from pianogen.families.sizes import DURATIONS, key_of
+from pianogen.grid import MAX_DURATION, Measure
+
+HORIZON = 64  # steps: the longest wait told from longer ones
+FADING = 0.7  # a measure, of how much a note counts
+NEAR_WAIT = 8.0  # semitones over which waits after a note are alike
+NEAR_TOUCH = 3.0  # and loudness and lengths
+DOUBT = 6.0  # notes: what is usual counts as many as these
+DOUBT_PLACE = 0.4  # and after notes at the same place, what comes after all notes of the rank
+TOUCH_DOUBT = 12.0  # as DOUBT, of loudness and lengths
+TOUCH_DOUBT_PLACE = 0.2
+WAITS, TOUCHES = 1.0, 1.0  # of the logarithm, that the leaning is
+
+Floats64 = NDArray[np.float64]
+CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).argmin(axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeardNotes:
+    """Notes heard (n,), oldest first: how much each counts, its onset, key, velocity bin, index of
+    its length, and the wait before it; and of the note before it the key, the step in the measure,
+    and how many notes began above it in its step."""
+
+    weight: Floats64
+    onset: Ints
+    key: Ints
+    velocity: Ints
+    length: Ints
+    wait: Ints
+    before: Ints
+    place: Ints
+    rank: Ints
+
+    @classmethod
+    def of(cls, heard: Sequence[Measure]) -> HeardNotes:
+        """Of measures that follow each other; the first note, whose wait is not known, is left
+        out."""
+        rows: list[tuple[int, ...]] = []
+        line, last = 0, (0, 0, 0, 0)  # time, key, place and rank of the note before
+        for age, measure in zip(range(len(heard) - 1, -1, -1), heard, strict=True):
+            for note in measure.notes:
+                now, key = line + note.onset, key_of(note.pitch)
+                wait, length = min(now - last[0], HORIZON), int(CLASSES[note.duration])
+                rows.append((age, note.onset, key, note.velocity_bin, length, wait, *last[1:]))
+                last = (now, key, note.onset, 0 if wait else last[3] + 1)
+            line += measure.meter.steps
+        ages, *rest = np.array(rows[1:], np.int64).reshape(-1, 9).T
+        return cls(np.power(FADING, ages, dtype=np.float64), *rest)
+
+    def waits(self, place: int, rank: int, key: int, usual: Floats64) -> Floats64:
+        """How much likelier each wait 0..64 is than usual after a note of a key at a step of the
+        measure with so many above it, in nats; usual: shares (65,)."""
+        weight = self.weight * np.exp(-np.abs(self.before - key) / NEAR_WAIT)
+        weight = np.where(self.rank == rank, weight, 0.0)
+        shares = _shares(self.wait, weight, usual, DOUBT)
+        here = np.where(self.place == place, weight, 0.0)
+        return WAITS * np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+
+    def loudness(self, place: int, key: int, usual: Floats64) -> Floats64:
+        """As `waits`, of the velocity bins 0..31 of a note of a key at a step of the measure."""
+        return self._touches(self.velocity, place, key, usual)
+
+    def lengths(self, place: int, key: int, usual: Floats64) -> Floats64:
+        """As `waits`, of the indices into DURATIONS of a note of a key at a step of the measure."""
+        return self._touches(self.length, place, key, usual)
+
+    def _touches(self, values: Ints, place: int, key: int, usual: Floats64) -> Floats64:
+        weight = self.weight * np.exp(-np.abs(self.key - key) / NEAR_TOUCH)
+        shares = _shares(values, weight, usual, TOUCH_DOUBT)
+        here = np.where(self.onset == place, weight, 0.0)
+        return TOUCHES * np.log(_shares(values, here, shares, TOUCH_DOUBT_PLACE) / usual)
+
+
+def _shares(values: Ints, weight: Floats64, usual: Floats64, doubt: float) -> Floats64:
+    """Of each value the share it has in what was heard and `doubt` notes as usual."""
+    counts = np.bincount(values, weight, len(usual))
+    shares: Floats64 = (counts + doubt * usual) / (counts.sum() + doubt)
+    return shares
+
+
+def chosen(log_chances: Floats | Floats64, uniform: float) -> int:
+    """One of several by what their chances' logarithms are up to a sum; uniform: a number in 0..1
+    that decides."""
+    chances = np.exp(log_chances - log_chances.max()).cumsum()
+    return min(int(np.searchsorted(chances, uniform * chances[-1], side="right")), len(chances) - 1)
