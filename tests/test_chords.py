@@ -346,6 +346,18 @@ def test_what_was_drawn_is_what_is_heard(meter: Meter, seed: int, density: float
     assert [(n.onset, n.pitch) for n in again.notes] == [(n.onset, n.pitch) for n in measure.notes]
 
 
+def test_more_notes_are_played_where_more_are_asked_for() -> None:
+    counts = []
+    for density in (0.25, 1.0, 4.0):
+        voice = voice_of(tiny_chords())
+        for heard in random_measures(3, 2):
+            voice.listen(heard)
+        sampling = replace(FREE, density=density)
+        counts.append(sum(len(voice.answer(sampling, seed).notes) for seed in range(6)))
+    assert counts == sorted(counts)
+    assert counts[0] < counts[2] / 2
+
+
 def test_the_same_seed_plays_the_same_and_a_mark_brings_it_back() -> None:
     voice = voice_of(tiny_chords())
     for heard in random_measures(3, 1):
