@@ -66,11 +66,6 @@ class Lines:
         """Frames so far, t."""
         return self.struck.shape[1]
 
-    @property
-    def played(self) -> Ints:
-        """Notes begun so far, (N,)."""
-        return np.asarray(self.struck.sum(axis=(1, 2)), np.int64)
-
 
 class Scene:
     """One measure to be played after a past, as a sampling and a push ask for it."""
@@ -151,8 +146,10 @@ class Scene:
         return (begins - stays) / cold + self._pushed(lines), adds, logits
 
     def _pushed(self, lines: Lines) -> Floats:
-        step = lines.frames % self.a_measure * self.frame
-        nats = [self.push.nats(int(played), step, self.steps) for played in lines.played]
+        """What the push adds in the next frame, (N,); past the measure's end it begins anew."""
+        done, step = divmod(lines.frames, self.a_measure)
+        played = lines.struck[:, done * self.a_measure :].sum(axis=(1, 2))
+        nats = [self.push.nats(int(n), step * self.frame, self.steps) for n in played]
         return np.array(nats, np.float32)
 
     def drawn(self, lines: Lines, lots: Floats) -> Ints:
