@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pianogen.checkpoint import Checkpoint, save
 from pianogen.errors import ConfigError
 from pianogen.families.chord_beliefs import Beliefs
 from pianogen.families.chord_frames import (
@@ -32,6 +35,7 @@ from pianogen.shards import Shard
 from tests.made import C_MAJOR, line, measure, prepared
 from tests.music import as_window, random_measures
 
+ROOT = Path(__file__).parent.parent
 TINY = ChordsConfig(feature=32, vocabulary=96, rank=8, channels=4, width=5, dropout=0.0)
 FREE = Sampling(max_polyphony=32)
 
@@ -413,6 +417,21 @@ def test_anything_may_be_heard() -> None:
         measure((step, pitch, 31, 255) for step in range(32) for pitch in range(0, 128, 3))
     )
     assert voice.answer(Sampling(), 0).meter == Meter()
+
+
+def test_a_checkpoint_plays_without_torch(tmp_path: Path) -> None:
+    weights = {name: weight.numpy() for name, weight in tiny_chords().state_dict().items()}
+    save(tmp_path / "it.safetensors", Checkpoint("chords", vars(TINY), weights))
+    code = f"""
+import sys
+sys.modules["torch"] = None
+from pianogen.checkpoint import load_continuation
+from pianogen.sampling import Sampling
+print(len(load_continuation({str(tmp_path / "it.safetensors")!r}).answer(Sampling(), 1).notes))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 0
 
 
 def test_sizes_that_cannot_be_are_refused() -> None:
