@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.families.arithmetic import Floats, parts
+from pianogen.families.arithmetic import Floats, panels, parts
 from pianogen.families.chord_features import ROLLS
 from pianogen.families.chord_frames import Bools, ChordsConfig
 from pianogen.families.chord_vocabulary import Vocabulary
-from pianogen.families.cpu_layers import Gru, Linear, Lstm, Recurrent, State, single
+from pianogen.families.cpu_layers import Gru, Linear, Lstm, Recurrent, State, single, wide
 from pianogen.families.sizes import NOWHERE
 from pianogen.grid import KEYS
 
@@ -50,7 +50,7 @@ class Beliefs:
         self._along = single(weights, "along.weight").transpose(2, 1, 0).reshape(-1, C)
         self._along_bias = single(weights, "along.bias")
         keys = self.vocabulary.keys
-        self._chords = np.concatenate([keys, single(weights, "chord")], axis=1).T.copy()
+        self._chords = panels(np.concatenate([keys, single(weights, "chord")], axis=1).T)
         self._bias = single(weights, "chord_bias") + np.where(self.vocabulary.is_chord, 0, NOWHERE)
         self._bias = self._bias.astype(np.float32)
         self._strike, self._strike_out = Linear(weights, "strike"), Linear(weights, "strike_out")
@@ -72,7 +72,7 @@ class Beliefs:
         dense, query, kind, gate, held, scale, shift, out = parts(self._read(state), self._sizes)
         along = np.maximum(self._convolved(rolls) * (1 + scale[:, None]) + shift[:, None], 0)
         score = dense + np.einsum("nkc,nc->nk", along, out) + (gate[:, None] @ rolls)[:, 0]
-        logits = np.concatenate([score, query], axis=1) @ self._chords
+        logits = wide(np.concatenate([score, query], axis=1), self._chords)
         logits += self._bias
         added = self._size - np.stack([self._keys[sounds].sum(axis=0) for sounds in before])
         line, row = np.nonzero(added == 0)

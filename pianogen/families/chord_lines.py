@@ -66,11 +66,6 @@ class Lines:
         """Frames so far, t."""
         return self.struck.shape[1]
 
-    @property
-    def played(self) -> Ints:
-        """Notes begun so far, (N,)."""
-        return np.asarray(self.struck.sum(axis=(1, 2)), np.int64)
-
 
 class Scene:
     """One measure to be played after a past, as a sampling and a push ask for it."""
@@ -80,7 +75,7 @@ class Scene:
         self.frame, self.steps = beliefs.config.frame, past.meter.steps
         self.a_measure = frames_in(self.steps, self.frame)
         self.keys = beliefs.vocabulary.keys > 0
-        self.lean = self._lean()
+        self.lean, self.told = self._lean(), self._told()
 
     def _lean(self) -> Floats:
         """What is added to every chord's logit: those out of range or scale, or too thick, are
@@ -91,13 +86,18 @@ class Scene:
         most = min(FINGERS, asked.max_polyphony)
         keys = self.beliefs.vocabulary.keys
         barred = (keys @ outside.astype(np.float32) > 0) | (keys.sum(axis=1) > most)
-        lean = np.where(barred, NOWHERE, 0).astype(np.float32)
-        if asked.repetition_penalty > 1:
+        return np.where(barred, NOWHERE, 0).astype(np.float32)
+
+    def _told(self) -> Floats:
+        """What comes off the chance of every chord that begins anew, in nats: the penalty as
+        often as it began lately."""
+        off = np.zeros(len(self.keys), np.float32)
+        if self.sampling.repetition_penalty > 1:
             lately = slice(-LATELY * self.a_measure, None)
             begun = self.past.struck[lately].any(axis=1)
             rows, known = self.beliefs.vocabulary.find(self.past.sounding[lately][begun])
-            lean[np.unique(rows[known])] -= log(asked.repetition_penalty)
-        return lean
+            np.add.at(off, rows[known], log(self.sampling.repetition_penalty))
+        return off
 
     def start(self, rows: int) -> Lines:
         """So many lines with nothing played."""
@@ -139,15 +139,17 @@ class Scene:
         """Log odds that keys are added, (N,); which chords add some, (N, V); and logits."""
         adds = lines.belief.added > 0
         thicker = np.float32(self.push.thicker) * np.maximum(lines.belief.added - 1, 0)
-        logits = lines.belief.logits + self.lean + thicker
+        logits = lines.belief.logits + self.lean + thicker - self.told * adds
         begins = log_sum(np.where(adds, logits, NOWHERE).astype(np.float32))
         stays = log_sum(np.where(adds, NOWHERE, logits).astype(np.float32))
         cold = np.float32(self.sampling.rhythm_temperature)
         return (begins - stays) / cold + self._pushed(lines), adds, logits
 
     def _pushed(self, lines: Lines) -> Floats:
-        step = lines.frames % self.a_measure * self.frame
-        nats = [self.push.nats(int(played), step, self.steps) for played in lines.played]
+        """What the push adds in the next frame, (N,); past the measure's end it begins anew."""
+        done, step = divmod(lines.frames, self.a_measure)
+        played = lines.struck[:, done * self.a_measure :].sum(axis=(1, 2))
+        nats = [self.push.nats(int(n), step * self.frame, self.steps) for n in played]
         return np.array(nats, np.float32)
 
     def drawn(self, lines: Lines, lots: Floats) -> Ints:
@@ -177,7 +179,7 @@ class Scene:
         """The lines `rows` a frame on, each with its chord; lots (M,), numbers in 0..1, decide
         which keys that sounded are struck again: by default the likely ones."""
         now, before = self.keys[chords], lines.before[rows]
-        odds = self._again(lines, rows, now)
+        odds = self._again(lines, rows, chords)
         is_again = odds > (0 if lots is None else _log_odds(lots)[:, None])
         struck = now & (~before | is_again)
         own = struck | (lines.own[rows] & now)
@@ -200,12 +202,12 @@ class Scene:
             Belief(belief.logits[one], belief.added[one], belief.state[one], belief.gates[one]),
         )  # fmt: skip
 
-    def _again(self, lines: Lines, rows: Ints, now: Bools) -> Floats:
-        whole = lines.belief
+    def _again(self, lines: Lines, rows: Ints, chords: Ints) -> Floats:
+        """Log odds that keys of those chords that sounded are struck again, (M, 88)."""
+        whole, now = lines.belief, self.beliefs.vocabulary.keys[chords]
         belief = Belief(whole.logits, whole.added, whole.state[rows], whole.gates[rows])
-        odds = self.beliefs.again(
-            belief, lines.rolls[rows], lines.before[rows], now.astype(np.float32)
-        )
+        odds = self.beliefs.again(belief, lines.rolls[rows], lines.before[rows], now)
+        odds -= self.told[chords, None]
         odds /= np.float32(self.sampling.rhythm_temperature)
         odds += self._pushed(lines)[rows, None]
         return odds

@@ -15,8 +15,9 @@ departs from them, and why:
 * Which keys that sound on are struck again is told by a second, small head.
 
 Trained on the chords of its vocabulary alone: where the music has others, the nearest is the
-answer, which lacks keys that are held rather than such as are struck. Training sums over the chords of the batch and 2048 others, which stand for all the rest
-(Jean et al. 2015, arXiv:1412.2007); held-out figures are over the whole vocabulary.
+answer, which lacks keys that are held rather than such as are struck. Training sums over the
+chords of the batch and 2048 others, which stand for all the rest (Jean et al. 2015,
+arXiv:1412.2007); held-out figures are over the whole vocabulary.
 """
 
 from __future__ import annotations
