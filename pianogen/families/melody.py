@@ -72,7 +72,7 @@ class Melody(Trained):
 
     def _of_windows(self, model: LstmAttention, symbols: Tensor, inputs: Tensor) -> Losses:
         rows, length = symbols.shape
-        every = max(1, rows * length // SOME_LASTS)
+        every = max(1, rows * length // SOME_LASTS) | 1  # odd, to come to every place of a measure
         place = torch.arange(every // 2, rows * length, every, device=symbols.device)
         if self.training and every > 1:
             place = torch.randint(rows * length, (SOME_LASTS,), device=symbols.device)
