@@ -3,7 +3,8 @@
 Of what it hears it takes the top line as symbols, `symbols.symbols_of`. It draws symbol after
 symbol, and plays them as one line of single notes: how loud is as heard, by `manner`. A note that
 is still held at the measure's end is followed on to half a measure past it, and the next measure
-lets it ring. `/` is never drawn: a melody that goes on has no end.
+lets it ring. `/` is never drawn: a melody that goes on has no end. With a max_polyphony of 1 the
+melody is alone; with more the lower notes heard go on below it, see `under`.
 
 Knows no torch.
 """
@@ -36,6 +37,7 @@ from pianogen.families.symbols import (
     sounding_at,
     symbols_of,
 )
+from pianogen.families.under import with_lower_notes
 from pianogen.families.voice import Voice
 from pianogen.grid import KEYS, Measure, Meter
 from pianogen.sampling import Sampling
@@ -88,7 +90,8 @@ class MelodyPlayer:
         cells = cells_of(past.meter.steps)
         push = _push(sampling, heard, past)
         symbols = self.carried_on(past, sampling, rng, push=push, more=cells // 2)
-        return _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
+        melody = _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
+        return with_lower_notes(melody, heard, sampling)
 
     def carried_on(
         self, past: Past, sampling: Sampling, rng: np.random.Generator, *,
