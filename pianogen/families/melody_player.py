@@ -88,7 +88,7 @@ class MelodyPlayer:
     ) -> Measure:
         """The next measure of the melody, one note at a time."""
         cells = cells_of(past.meter.steps)
-        push = _push(sampling, heard, past)
+        push = push_of_line(sampling, heard, past.line)
         symbols = self.carried_on(past, sampling, rng, push=push, more=cells // 2)
         melody = _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
         return with_lower_notes(melody, heard, sampling)
@@ -146,12 +146,13 @@ def _over(line: Ints, recent: Sequence[Measure]) -> int:
     return max(0, (max(ends, default=0) + STEPS - 1) // STEPS)
 
 
-def _push(sampling: Sampling, heard: tuple[Measure, ...], past: Past) -> Push:
-    """What density asks for, of a line: a multiple of the notes of the line that was heard."""
-    push = push_of(sampling, heard, past.meter.steps)
+def push_of_line(sampling: Sampling, heard: Sequence[Measure], line: Ints) -> Push:
+    """What density asks for, of a melody: a multiple of the notes of the line heard, whose last
+    symbols are those of the measures heard."""
+    steps = heard[-1].meter.steps if heard else Meter().steps
+    push = push_of(sampling, heard, steps)
     notes = sum(len(measure.notes) for measure in heard)
-    lately = past.line[-len(heard) * cells_of(past.meter.steps) :] if heard else past.line
-    of_line = int((lately < KEYS).sum())
+    of_line = int((line[-len(heard) * cells_of(steps) :] < KEYS).sum()) if heard else 0
     return replace(push, goal=push.goal * of_line / notes) if notes and of_line else push
 
 
