@@ -58,7 +58,7 @@ def _carried_on(
     past = player.empty(meter)
     for first in range(0, whole, cells):
         past = player.told(past, np.array(typed[first : first + cells], np.int64))
-    push = push_of_line(sampling, measures_of(typed[:whole], meter), past.line)
+    push = push_of_line(sampling, measures_of(typed[:whole], meter), past)
     begun, line = typed[whole:], list(typed[:whole])
     for number in range(measures + bool(begun)):
         rng = np.random.default_rng(measure_seed(seed, number))

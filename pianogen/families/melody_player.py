@@ -44,6 +44,7 @@ from pianogen.sampling import Sampling
 
 REACH = 16  # measures of symbols that are kept
 RINGING = 8  # measures in which a note that still sounds may have begun
+OF_LINE = 1 / 3  # share of the notes that a line has where nothing was heard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +89,7 @@ class MelodyPlayer:
     ) -> Measure:
         """The next measure of the melody, one note at a time."""
         cells = cells_of(past.meter.steps)
-        push = push_of_line(sampling, heard, past.line)
+        push = push_of_line(sampling, heard, past)
         symbols = self.carried_on(past, sampling, rng, push=push, more=cells // 2)
         melody = _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
         return with_lower_notes(melody, heard, sampling)
@@ -146,14 +147,14 @@ def _over(line: Ints, recent: Sequence[Measure]) -> int:
     return max(0, (max(ends, default=0) + STEPS - 1) // STEPS)
 
 
-def push_of_line(sampling: Sampling, heard: Sequence[Measure], line: Ints) -> Push:
-    """What density asks for, of a melody: a multiple of the notes of the line heard, whose last
-    symbols are those of the measures heard."""
-    steps = heard[-1].meter.steps if heard else Meter().steps
-    push = push_of(sampling, heard, steps)
+def push_of_line(sampling: Sampling, heard: Sequence[Measure], past: Past) -> Push:
+    """What density asks for, of a melody: a multiple of the notes of the line in what was heard,
+    the last measures of the past."""
+    cells = cells_of(past.meter.steps)
     notes = sum(len(measure.notes) for measure in heard)
-    of_line = int((line[-len(heard) * cells_of(steps) :] < KEYS).sum()) if heard else 0
-    return replace(push, goal=push.goal * of_line / notes) if notes and of_line else push
+    of_line = int((past.line[-len(heard) * cells :] < KEYS).sum()) if heard else 0
+    push = push_of(sampling, heard, past.meter.steps)
+    return replace(push, goal=push.goal * (of_line / notes if of_line else OF_LINE))
 
 
 def _loud(
