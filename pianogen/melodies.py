@@ -12,7 +12,7 @@ import numpy as np
 
 from pianogen.continuation import Continuation
 from pianogen.errors import ConfigError
-from pianogen.families.melody_player import MelodyPlayer
+from pianogen.families.melody_player import MelodyPlayer, push_of_line
 from pianogen.families.symbols import HOLD, REST, cells_of, is_ended, measures_of, read, written
 from pianogen.families.voice import Voice
 from pianogen.generate import MACHINE
@@ -58,10 +58,11 @@ def _carried_on(
     past = player.empty(meter)
     for first in range(0, whole, cells):
         past = player.told(past, np.array(typed[first : first + cells], np.int64))
+    push = push_of_line(sampling, measures_of(typed[:whole], meter), past)
     begun, line = typed[whole:], list(typed[:whole])
     for number in range(measures + bool(begun)):
         rng = np.random.default_rng(measure_seed(seed, number))
-        symbols = player.carried_on(past, sampling, rng, begun=begun)
+        symbols = player.carried_on(past, sampling, rng, begun=begun, push=push)
         past, begun = player.told(past, np.array(symbols, np.int64)), ()
         line += symbols
     return line[len(typed) :]

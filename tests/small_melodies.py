@@ -23,6 +23,7 @@ SIZES: dict[Model, MelodyConfig] = {
 EVERY = tuple(SIZES)
 COLD = Sampling(temperature=0.01, rhythm_temperature=0.01, velocity_temperature=0.01)
 FREE = Sampling(temperature=1.0, rhythm_temperature=1.0)
+ALONE = Sampling(temperature=1.0, rhythm_temperature=1.0, max_polyphony=1)
 SCALE = "60 _ 62 _ 64 _ 65 _ 67 _ _ 69 71 _ 72 _ _"
 
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pianogen.errors import ConfigError
 from pianogen.families.symbols import (
+    HOLD,
     MelodyConfig,
     Model,
     inputs_of,
     measures_of,
     read,
 )
-from pianogen.grid import Meter
+from pianogen.grid import KEYS, Meter
 from pianogen.melodies import write_melody
 from pianogen.midi_file import read_notes
 from tests.music import tiny_hybrid
@@ -47,6 +50,20 @@ def test_a_typed_melody_comes_back_carried_on_and_as_midi(model: Model, tmp_path
     assert len(symbols) == 4 * 16  # the begun measure and two more
     expected = [n.pitch for m in measures_of(symbols, Meter()) for n in m.notes]
     assert [note.pitch for note in read_notes(out)] == expected
+
+
+def test_density_counts_for_a_typed_melody_too(tmp_path: Path) -> None:
+    made = network("gru")
+    with torch.no_grad():
+        made.get_parameter("model.out.bias")[HOLD] += 4.0  # as likely as a note
+    counts = []
+    for density in (0.25, 4.0):
+        text = write_melody(
+            voice_of(made), "60 _ _ _ 64 _ _ _ 67 _ _ _ 72 _ _ _", tmp_path / "out.mid", measures=4,
+            meter=Meter(), tempo_bpm=100.0, sampling=replace(FREE, density=density),
+        )  # fmt: skip
+        counts.append(sum(symbol < KEYS for symbol in read(text)))
+    assert counts[0] < counts[1]
 
 
 def test_what_is_typed_is_heard_as_it_would_be_played() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pianogen.families.flat_notes import Notes
-from pianogen.families.melody import GruModel, LstmAttention, Melody, Vae, lines_of, windows_of
+from pianogen.families.melody import Melody, lines_of, windows_of
+from pianogen.families.melody_networks import GruModel, LstmAttention, Vae
 from pianogen.families.symbols import (
     END,
     Model,

@@ -24,13 +24,15 @@ from pianogen.families.symbols import (
     read,
     symbols_of,
 )
+from pianogen.families.under import with_lower_notes
 from pianogen.generate import continuation
 from pianogen.grid import KEYS, Measure, Meter, Note
 from pianogen.losses import minimised
 from pianogen.sampling import Sampling
-from tests.made import line
+from tests.made import line, measure
 from tests.music import as_window, random_measures
 from tests.small_melodies import (
+    ALONE,
     EVERY,
     FREE,
     SIZES,
@@ -54,7 +56,7 @@ def test_a_melody_is_one_note_at_a_time_within_what_is_asked(
     model: Model, meter: Meter, seed: int, low: int, classes: set[int]
 ) -> None:
     sampling = replace(
-        FREE, low_pitch=low, high_pitch=min(low + 14, 108), pitch_classes=tuple(classes or {0, 7})
+        ALONE, low_pitch=low, high_pitch=min(low + 14, 108), pitch_classes=tuple(classes or {0, 7})
     )
     voice = heard(model, random_measures(3, seed, meter))
     music = [voice.answer(sampling, seed + n) for n in range(3)]
@@ -74,8 +76,8 @@ def test_it_is_the_same_again_and_from_a_mark(model: Model) -> None:
     assert [voice.answer(FREE, seed) for seed in (1, 2, 3)] == first
     other = voice.another()
     other.reset(Meter())
-    for measure in random_measures(4, 5):
-        other.listen(measure)
+    for each in random_measures(4, 5):
+        other.listen(each)
     assert [other.answer(FREE, seed) for seed in (1, 2, 3)] == first
 
 
@@ -84,9 +86,44 @@ def test_it_plays_after_nothing_silence_and_much(model: Model) -> None:
     crowd = Measure(Meter(), tuple(Note(n % 32, n, 9, 255) for n in range(128)))
     for music in ([], [Measure()] * 3, [crowd] * 2, [crowd] * 20):
         voice = voice_of(network(model))
-        for measure in music:
-            voice.listen(measure)
-        assert all(len(voice.answer(FREE, n).notes) <= 16 for n in range(3))
+        for each in music:
+            voice.listen(each)
+        assert all(len(voice.answer(ALONE, n).notes) <= 16 for n in range(3))
+
+
+C_MAJOR = [(0, 72, 20, 16), (16, 76, 20, 16), (0, 48, 9, 8), (8, 55, 9, 8), (16, 48, 9, 16)]
+
+
+@pytest.mark.parametrize(("count", "source"), [(1, 0), (3, 2), (4, 0), (6, 2)])
+def test_the_lower_notes_of_four_measures_ago_go_on(count: int, source: int) -> None:
+    music = [measure([(0, 80, 20, 32), (n, 40 + n, 9, 4)]) for n in range(1, count + 1)]
+    melody = measure([(4, 70, 20, 8)])
+    played = with_lower_notes(melody, music, FREE)
+    assert played.notes == tuple(sorted((*melody.notes, music[source].notes[1]), key=_place))
+
+
+def test_no_more_begin_at_once_than_may_sound() -> None:
+    crowd = [measure([(0, pitch, 9, 4) for pitch in range(30, 70)])]
+    melody = measure([(0, 90, 20, 4)])
+    for most, kept in ((3, [90, 31, 30]), (32, [90, *range(38, 29, -1)])):
+        asked = replace(FREE, max_polyphony=most)
+        assert [n.pitch for n in with_lower_notes(melody, crowd, asked).notes] == kept
+
+
+def _place(note: Note) -> tuple[int, int]:
+    return note.onset, -note.pitch
+
+
+def test_what_goes_on_is_below_the_melody_and_within_what_is_asked() -> None:
+    heard_last = [measure(C_MAJOR)]
+    melody = measure([(0, 50, 20, 12), (24, 70, 20, 8)])
+    assert with_lower_notes(melody, heard_last, ALONE) == melody
+    below = {n.pitch for n in with_lower_notes(melody, heard_last, FREE).notes} - {50, 70}
+    assert below == {48}  # not the 55, which would lie above the 50
+    higher = replace(FREE, low_pitch=50)
+    assert with_lower_notes(measure([(0, 72, 20, 8)]), heard_last, higher).notes[1].pitch == 55
+    only_g = replace(FREE, pitch_classes=(7,))
+    assert [n.pitch for n in with_lower_notes(measure(), heard_last, only_g).notes] == [55]
 
 
 def test_only_the_top_line_counts() -> None:
@@ -136,8 +173,8 @@ def test_what_does_not_sound_cannot_be_held_and_a_rest_not_begin_twice() -> None
 def test_more_beams_find_a_line_that_is_as_likely_or_likelier(model: Model) -> None:
     player, music = player_of(network(model)), random_measures(3, 5)
     past = player.empty(Meter())
-    for measure in music:
-        past = player.heard(past, measure)
+    for each in music:
+        past = player.heard(past, each)
     follower = Follower(player.model, Drawing.of(FREE, Push(), Meter()), (50, HOLD))
     noise = np.zeros(player.noises, np.float32)
     state = player.model.ready(past.state, past.line, 16, noise)

@@ -1,7 +1,7 @@
 """The three melody models in numpy, one symbol at a time and several lines at once.
 
 Each is a `Model`: what it carries is an argument and a result, never changed in place, an array a
-line in the first axis. See `melody` for what they are.
+line in the first axis. See `melody_networks` for what they are.
 """
 
 from __future__ import annotations

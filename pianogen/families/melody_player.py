@@ -3,7 +3,8 @@
 Of what it hears it takes the top line as symbols, `symbols.symbols_of`. It draws symbol after
 symbol, and plays them as one line of single notes: how loud is as heard, by `manner`. A note that
 is still held at the measure's end is followed on to half a measure past it, and the next measure
-lets it ring. `/` is never drawn: a melody that goes on has no end.
+lets it ring. `/` is never drawn: a melody that goes on has no end. With a max_polyphony of 1 the
+melody is alone; with more the lower notes heard go on below it, see `under`.
 
 Knows no torch.
 """
@@ -36,12 +37,14 @@ from pianogen.families.symbols import (
     sounding_at,
     symbols_of,
 )
+from pianogen.families.under import with_lower_notes
 from pianogen.families.voice import Voice
 from pianogen.grid import KEYS, Measure, Meter
 from pianogen.sampling import Sampling
 
 REACH = 16  # measures of symbols that are kept
 RINGING = 8  # measures in which a note that still sounds may have begun
+OF_LINE = 1 / 3  # share of the notes that a line has where nothing was heard
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,9 +89,10 @@ class MelodyPlayer:
     ) -> Measure:
         """The next measure of the melody, one note at a time."""
         cells = cells_of(past.meter.steps)
-        push = _push(sampling, heard, past)
+        push = push_of_line(sampling, heard, past)
         symbols = self.carried_on(past, sampling, rng, push=push, more=cells // 2)
-        return _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
+        melody = _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
+        return with_lower_notes(melody, heard, sampling)
 
     def carried_on(
         self, past: Past, sampling: Sampling, rng: np.random.Generator, *,
@@ -143,13 +147,14 @@ def _over(line: Ints, recent: Sequence[Measure]) -> int:
     return max(0, (max(ends, default=0) + STEPS - 1) // STEPS)
 
 
-def _push(sampling: Sampling, heard: tuple[Measure, ...], past: Past) -> Push:
-    """What density asks for, of a line: a multiple of the notes of the line that was heard."""
-    push = push_of(sampling, heard, past.meter.steps)
+def push_of_line(sampling: Sampling, heard: Sequence[Measure], past: Past) -> Push:
+    """What density asks for, of a melody: a multiple of the notes of the line in what was heard,
+    the last measures of the past."""
+    cells = cells_of(past.meter.steps)
     notes = sum(len(measure.notes) for measure in heard)
-    lately = past.line[-len(heard) * cells_of(past.meter.steps) :] if heard else past.line
-    of_line = int((lately < KEYS).sum())
-    return replace(push, goal=push.goal * of_line / notes) if notes and of_line else push
+    of_line = int((past.line[-len(heard) * cells :] < KEYS).sum()) if heard else 0
+    push = push_of(sampling, heard, past.meter.steps)
+    return replace(push, goal=push.goal * (of_line / notes if of_line else OF_LINE))
 
 
 def _loud(
