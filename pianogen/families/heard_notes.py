@@ -24,6 +24,8 @@ NEAR_WAIT = 8.0  # semitones over which waits after a note are alike
 NEAR_TOUCH = 3.0  # and loudness and lengths
 DOUBT = 6.0  # notes: what is usual counts as many as these
 DOUBT_PLACE = 0.4  # and after notes at the same place, what comes after all notes of the rank
+DOUBT_STEP = 2.0  # and any step counts as if something had so often begun there, in all
+LANDING = 0.7  # of the logarithm, that counts where a wait ends
 TOUCH_DOUBT = 12.0  # as DOUBT, of loudness and lengths
 TOUCH_DOUBT_PLACE = 0.2
 WAITS, TOUCHES = 1.0, 1.0  # of the logarithm, that the leaning is
@@ -34,10 +36,11 @@ CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).arg
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeardNotes:
-    """Notes heard (n,), oldest first: how much each counts, its onset, key, velocity bin, index of
-    its length, and the wait before it; and of the note before it the key, the step in the measure,
-    and how many notes began above it in its step."""
+    """Notes heard (n,), oldest first, in measures of so many steps: how much each counts, its
+    onset, key, velocity bin, index of its length, and the wait before it; and of the note before it
+    the key, the step in the measure, and how many notes began above it in its step."""
 
+    steps: int
     weight: Floats64
     onset: Ints
     key: Ints
@@ -62,16 +65,27 @@ class HeardNotes:
                 last = (now, key, note.onset, 0 if wait else last[3] + 1)
             line += measure.meter.steps
         ages, *rest = np.array(rows[1:], np.int64).reshape(-1, 9).T
-        return cls(np.power(FADING, ages, dtype=np.float64), *rest)
+        steps = heard[-1].meter.steps if heard else 1
+        return cls(steps, np.power(FADING, ages, dtype=np.float64), *rest)
 
     def waits(self, place: int, rank: int, key: int, usual: Floats64) -> Floats64:
         """How much likelier each wait 0..64 is than usual after a note of a key at a step of the
         measure with so many above it, in nats; usual: shares (65,)."""
         weight = self.weight * np.exp(-np.abs(self.before - key) / NEAR_WAIT)
         weight = np.where(self.rank == rank, weight, 0.0)
-        shares = _shares(self.wait, weight, usual, DOUBT)
+        shares = self._landing(place, _shares(self.wait, weight, usual, DOUBT))
         here = np.where(self.place == place, weight, 0.0)
         return WAITS * np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+
+    def _landing(self, place: int, shares: Floats64) -> Floats64:
+        """Of waits from a step of the measure, those likelier that end where something began: who
+        is out of time finds back."""
+        begun = np.where(self.wait > 0, self.weight, 0.0)
+        often = np.bincount(self.onset, begun, self.steps) + DOUBT_STEP / self.steps
+        ends = often[(place + np.arange(1, len(shares))) % self.steps]
+        leant = shares[1:] * (ends / often.mean()) ** LANDING
+        leant *= shares[1:].sum() / leant.sum()
+        return np.concatenate([shares[:1], leant])
 
     def loudness(self, place: int, key: int, usual: Floats64) -> Floats64:
         """As `waits`, of the velocity bins 0..31 of a note of a key at a step of the measure."""

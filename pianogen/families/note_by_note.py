@@ -207,8 +207,9 @@ class _Line:
 
     def _wait(self, uniform: float) -> int:
         waits = self.network.waits
-        nats = waits.nats(self.network.wait(self.carried)) / self.sampling.rhythm_temperature
+        nats = waits.nats(self.network.wait(self.carried))
         nats = nats + self.heard.waits(self.place, self.rank, self.key, waits.usual)
+        nats = nats / self.sampling.rhythm_temperature
         fewest = max(0, -self.step)
         if self.notes and (self.rank + 1 >= FINGERS or not self.free[: self.key].any()):
             fewest = 1
@@ -256,12 +257,12 @@ class _Line:
         pitch = LOWEST_KEY + self.key
         nats = touches.nats(self.network.touch(self.carried))
         if self.says_length:
-            nats = nats / sampling.duration_temperature
-            index = chosen(nats + self.heard.lengths(self.place, self.key, touches.usual), uniform)
+            nats = nats + self.heard.lengths(self.place, self.key, touches.usual)
+            duration = DURATIONS[chosen(nats / sampling.duration_temperature, uniform)]
             warmth = sampling.velocity_temperature
-            return self.manner.velocity_bin(self.step, pitch, warmth, other), DURATIONS[index]
-        nats = nats / sampling.velocity_temperature
-        velocity = chosen(nats + self.heard.loudness(self.place, self.key, touches.usual), uniform)
+            return self.manner.velocity_bin(self.step, pitch, warmth, other), duration
+        nats = nats + self.heard.loudness(self.place, self.key, touches.usual)
+        velocity = chosen(nats / sampling.velocity_temperature, uniform)
         warmth = sampling.duration_temperature
         return velocity, self.manner.duration(self.step, pitch, warmth, other)
 
