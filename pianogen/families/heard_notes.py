@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 
 from pianogen.families.arithmetic import Floats, Ints
 from pianogen.families.sizes import DURATIONS, key_of
-from pianogen.grid import MAX_DURATION, Measure
+from pianogen.grid import KEYS, MAX_DURATION, Measure
 
 HORIZON = 64  # steps: the longest wait told from longer ones
 FADING = 0.7  # a measure, of how much a note counts
 NEAR_WAIT = 8.0  # semitones over which waits after a note are alike
+KEY_PLACE = 64.0  # times as much counts a key heard at the same step of the measure
+KEY_OTHER = 0.1  # and so much one that began the other way
+KEY_DOUBT = 20.0  # notes heard there that count as much as the network
 NEAR_TOUCH = 3.0  # and loudness and lengths
-DOUBT = 6.0  # notes: what is usual counts as many as these
-DOUBT_PLACE = 0.4  # and after notes at the same place, what comes after all notes of the rank
-DOUBT_STEP = 2.0  # and any step counts as if something had so often begun there, in all
-LANDING = 0.7  # of the logarithm, that counts where a wait ends
-TOUCH_DOUBT = 12.0  # as DOUBT, of loudness and lengths
-TOUCH_DOUBT_PLACE = 0.2
-WAITS, TOUCHES = 1.0, 1.0  # of the logarithm, that the leaning is
+DOUBT = 8.0  # notes: what is usual counts as many as these
+DOUBT_PLACE = 0.6  # and after notes at the same place, what comes after all notes of the rank
+DOUBT_STEP = 1.0  # and any step counts as if something had so often begun there, in all
+LANDING = 0.5  # of the logarithm, that counts where a wait ends
+TOUCH_DOUBT = 20.0  # as DOUBT, of loudness and lengths
+TOUCH_DOUBT_PLACE = 0.5
+WAITS, TOUCHES = 1.0, 0.85  # of the logarithm, that the leaning is
 
 Floats64 = NDArray[np.float64]
 CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).argmin(axis=1)
@@ -76,6 +79,14 @@ class HeardNotes:
         shares = self._landing(place, _shares(self.wait, weight, usual, DOUBT))
         here = np.where(self.place == place, weight, 0.0)
         return WAITS * np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+
+    def keys(self, place: int, *, is_within: bool, chances: Floats64) -> Floats64:
+        """Chances (88,) of the keys of a note at a step of the measure that begins with the one
+        before it or not, together with the keys heard so."""
+        weight = np.where(self.onset == place, self.weight, self.weight / KEY_PLACE)
+        weight *= np.where((self.wait == 0) == is_within, 1.0, KEY_OTHER)
+        counts = np.bincount(self.key, weight, KEYS)
+        return chances + counts * (chances > 0) / KEY_DOUBT
 
     def _landing(self, place: int, shares: Floats64) -> Floats64:
         """Of waits from a step of the measure, those likelier that end where something began: who

@@ -245,11 +245,13 @@ class _Line:
         if is_chord:
             free[self.key :] = False
         nats = self.network.pitch(self.carried, self.place, is_within=is_chord)
-        nats = nats / np.float32(self.sampling.temperature)
-        nats = np.where(free, nats, -np.inf)
-        if self.sampling.min_p:
-            nats[nats < nats.max() + np.log(self.sampling.min_p)] = -np.inf
-        return chosen(nats, uniform)
+        chances = np.where(free, np.exp(nats - nats[free].max()), 0.0)
+        chances /= chances.sum()
+        chances = self.heard.keys(self.place, is_within=is_chord, chances=chances)
+        with np.errstate(divide="ignore"):
+            nats = np.log(chances) / self.sampling.temperature
+            least = nats.max() + np.log(self.sampling.min_p)
+        return chosen(np.where(nats < least, -np.inf, nats), uniform)
 
     def _touch(self, uniform: float, other: float) -> tuple[int, int]:
         """Velocity bin and duration: one as the network says, one by the manner of the music."""
