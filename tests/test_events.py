@@ -219,6 +219,11 @@ def test_it_hears_what_no_piano_plays(random_voice: Voice) -> None:
     random_voice.answer(Sampling(), 0)
 
 
+def test_after_a_long_rest_it_plays_on(random_voice: Voice) -> None:
+    heard(random_voice, [*random_measures(2), *[Measure(Meter())] * 10])
+    assert any(not random_voice.answer(HOT, seed).is_silent for seed in range(8))
+
+
 def test_where_no_key_is_free_nothing_is_played(random_voice: Voice) -> None:
     heard(random_voice, random_measures(2))
     nowhere = Sampling(low_pitch=0, high_pitch=20)

@@ -45,6 +45,14 @@ def test_notes_of_a_step_are_as_loud_and_as_long_as_there_before() -> None:
     assert [heard.lengths(place, 40, ANY_BIN).argmax() for place in (0, 8, 16)] == [1, 2, 3]
 
 
+def test_a_key_heard_at_a_step_is_likelier_there_but_not_one_that_cannot_be() -> None:
+    heard, any_key = HeardNotes.of([QUARTERS] * 3), np.full(88, 1 / 88)
+    any_key[41] = 0.0  # D4 at step 16
+    chances = [heard.keys(place, any_key, is_within=False) for place in (0, 8, 16)]
+    assert [chance.argmax() for chance in chances[:2]] == [39, 40]
+    assert chances[2][41] == 0
+
+
 def test_who_has_heard_nothing_leans_nowhere() -> None:
     for heard in (HeardNotes.of([]), HeardNotes.of([Measure(Meter())] * 2)):
         np.testing.assert_allclose(heard.waits(0, 0, 40, ANY_WAIT), 0, atol=1e-12)

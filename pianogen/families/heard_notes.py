@@ -2,8 +2,9 @@
 
 A network that was trained on much music says what is likely in general; in this piece it is
 likelier that what was heard comes again: the same waits from the same step of the measure, the
-same lengths and loudness near in pitch. Of a value that was heard r times as often as it usually
-is, the log odds rise by a share of log r. Pure; knows no network.
+same keys there, the same lengths and loudness near in pitch. Of a value that was heard r times as
+often as it usually is, the log odds rise by log r or a share of it. How much what counts was chosen
+by how likely it makes the music of a validation split. Pure; knows no network.
 """
 
 from __future__ import annotations
@@ -20,18 +21,24 @@ from pianogen.grid import KEYS, MAX_DURATION, Measure
 
 HORIZON = 64  # steps: the longest wait told from longer ones
 FADING = 0.7  # a measure, of how much a note counts
+
+# --- waits ---
 NEAR_WAIT = 8.0  # semitones over which waits after a note are alike
-KEY_PLACE = 64.0  # times as much counts a key heard at the same step of the measure
-KEY_OTHER = 0.1  # and so much one that began the other way
-KEY_DOUBT = 20.0  # notes heard there that count as much as the network
-NEAR_TOUCH = 3.0  # and loudness and lengths
 DOUBT = 8.0  # notes: what is usual counts as many as these
-DOUBT_PLACE = 0.6  # and after notes at the same place, what comes after all notes of the rank
-DOUBT_STEP = 1.0  # and any step counts as if something had so often begun there, in all
-LANDING = 0.5  # of the logarithm, that counts where a wait ends
-TOUCH_DOUBT = 20.0  # as DOUBT, of loudness and lengths
-TOUCH_DOUBT_PLACE = 0.5
-WAITS, TOUCHES = 1.0, 0.85  # of the logarithm, that the leaning is
+DOUBT_PLACE = 0.6  # notes at the same step of the measure, as which what comes elsewhere counts
+DOUBT_STEP = 1.0  # notes, spread over the measure, that count as begun at every step
+LANDING = 0.5  # of the logarithm of how often something began where a wait ends
+
+# --- keys ---
+KEY_PLACE = 64.0  # times as much counts a key heard at the same step of the measure
+KEY_OTHER = 0.1  # times, one that began with the note before while this does not, or otherwise
+KEY_DOUBT = 20.0  # notes heard there that count as much as the network
+
+# --- loudness and lengths ---
+NEAR_TOUCH = 3.0  # semitones over which they are alike
+TOUCH_DOUBT = 20.0  # as DOUBT
+TOUCH_DOUBT_PLACE = 0.5  # as DOUBT_PLACE
+TOUCHES = 0.85  # of the logarithm, that the leaning is
 
 Floats64 = NDArray[np.float64]
 CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).argmin(axis=1)
@@ -78,11 +85,12 @@ class HeardNotes:
         weight = np.where(self.rank == rank, weight, 0.0)
         shares = self._landing(place, _shares(self.wait, weight, usual, DOUBT))
         here = np.where(self.place == place, weight, 0.0)
-        return WAITS * np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+        leaning: Floats64 = np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+        return leaning
 
-    def keys(self, place: int, *, is_within: bool, chances: Floats64) -> Floats64:
-        """Chances (88,) of the keys of a note at a step of the measure that begins with the one
-        before it or not, together with the keys heard so."""
+    def keys(self, place: int, chances: Floats64, *, is_within: bool) -> Floats64:
+        """Chances (88,) of the keys of a note at a step of the measure, begun with the one before
+        it or not, and to them those of the keys heard so; not a key that has none."""
         weight = np.where(self.onset == place, self.weight, self.weight / KEY_PLACE)
         weight *= np.where((self.wait == 0) == is_within, 1.0, KEY_OTHER)
         counts = np.bincount(self.key, weight, KEYS)

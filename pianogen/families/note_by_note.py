@@ -180,6 +180,7 @@ class _Line:
         self.sampling, self.steps = sampling, past.meter.steps
         self.carried = self.network.awake(past.carried)
         self.step = -min(past.waited, FORGOTTEN)
+        self.forgotten = past.waited + self.step
         self.place = -past.waited % self.steps
         self.rank, self.key = past.rank, past.key
         self.notes: list[Note] = []
@@ -202,7 +203,8 @@ class _Line:
         velocity, duration = self._touch(float(uniforms[2]), float(uniforms[3]))
         self.notes.append(Note(step, LOWEST_KEY + self.key, velocity, duration))
         length = int(CLASSES[duration])
-        read = Before(self.key, wait, velocity, length, step)
+        waited, self.forgotten = min(wait + self.forgotten, HORIZON), 0
+        read = Before(self.key, waited, velocity, length, step)
         self.carried = self.network.read(self.carried, read)
 
     def _wait(self, uniform: float) -> int:
@@ -228,8 +230,7 @@ class _Line:
             if step >= self.steps:
                 break
             is_chord = wait == 0 and bool(self.notes)
-            more = self.push.thicker if is_chord else self._behind(step)
-            odds[index] += more
+            odds[index] += self.push.thicker if is_chord else self._behind(step)
         begins = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
         begins[-1] = 1.0
         until = np.concatenate([[1.0], np.cumprod(1 - begins[:-1])])
@@ -244,14 +245,13 @@ class _Line:
         free = self.free.copy()
         if is_chord:
             free[self.key :] = False
-        nats = self.network.pitch(self.carried, self.place, is_within=is_chord)
-        chances = np.where(free, np.exp(nats - nats[free].max()), 0.0)
-        chances /= chances.sum()
-        chances = self.heard.keys(self.place, is_within=is_chord, chances=chances)
+        nats = self.network.pitch(self.carried, self.place, is_within=is_chord).astype(np.float64)
+        chances = np.exp(np.where(free, nats - nats[free].max(), -np.inf))
+        chances = self.heard.keys(self.place, chances / chances.sum(), is_within=is_chord)
         with np.errstate(divide="ignore"):
-            nats = np.log(chances) / self.sampling.temperature
-            least = nats.max() + np.log(self.sampling.min_p)
-        return chosen(np.where(nats < least, -np.inf, nats), uniform)
+            warm = np.log(chances) / self.sampling.temperature
+            least = warm.max() + np.log(self.sampling.min_p)
+        return chosen(np.where(warm < least, -np.inf, warm), uniform)
 
     def _touch(self, uniform: float, other: float) -> tuple[int, int]:
         """Velocity bin and duration: one as the network says, one by the manner of the music."""
