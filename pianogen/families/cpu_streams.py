@@ -69,7 +69,8 @@ class InTime:
     def logits(self, features: Floats, place: int, *, is_within: bool) -> Floats:
         """Features (1, size) -> (88,)."""
         logits: Floats = (self._within if is_within else self._after)(features)[0]
-        return logits + self._place[place]
+        logits += self._place[place]
+        return logits
 
 
 class EventsNetwork:

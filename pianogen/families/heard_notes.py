@@ -2,8 +2,9 @@
 
 A network that was trained on much music says what is likely in general; in this piece it is
 likelier that what was heard comes again: the same waits from the same step of the measure, the
-same lengths and loudness near in pitch. Of a value that was heard r times as often as it usually
-is, the log odds rise by a share of log r. Pure; knows no network.
+same keys there, the same lengths and loudness near in pitch. Of a value that was heard r times as
+often as it usually is, the log odds rise by log r or a share of it. How much what counts was chosen
+by how likely it makes the music of a validation split. Pure; knows no network.
 """
 
 from __future__ import annotations
@@ -16,17 +17,28 @@ from numpy.typing import NDArray
 
 from pianogen.families.arithmetic import Floats, Ints
 from pianogen.families.sizes import DURATIONS, key_of
-from pianogen.grid import MAX_DURATION, Measure
+from pianogen.grid import KEYS, MAX_DURATION, Measure
 
 HORIZON = 64  # steps: the longest wait told from longer ones
 FADING = 0.7  # a measure, of how much a note counts
+
+# --- waits ---
 NEAR_WAIT = 8.0  # semitones over which waits after a note are alike
-NEAR_TOUCH = 3.0  # and loudness and lengths
-DOUBT = 6.0  # notes: what is usual counts as many as these
-DOUBT_PLACE = 0.4  # and after notes at the same place, what comes after all notes of the rank
-TOUCH_DOUBT = 12.0  # as DOUBT, of loudness and lengths
-TOUCH_DOUBT_PLACE = 0.2
-WAITS, TOUCHES = 1.0, 1.0  # of the logarithm, that the leaning is
+DOUBT = 8.0  # notes: what is usual counts as many as these
+DOUBT_PLACE = 0.6  # notes at the same step of the measure, as which what comes elsewhere counts
+DOUBT_STEP = 1.0  # notes, spread over the measure, that count as begun at every step
+LANDING = 0.5  # of the logarithm of how often something began where a wait ends
+
+# --- keys ---
+KEY_PLACE = 64.0  # times as much counts a key heard at the same step of the measure
+KEY_OTHER = 0.1  # times, one that began with the note before while this does not, or otherwise
+KEY_DOUBT = 20.0  # notes heard there that count as much as the network
+
+# --- loudness and lengths ---
+NEAR_TOUCH = 3.0  # semitones over which they are alike
+TOUCH_DOUBT = 20.0  # as DOUBT
+TOUCH_DOUBT_PLACE = 0.5  # as DOUBT_PLACE
+TOUCHES = 0.85  # of the logarithm, that the leaning is
 
 Floats64 = NDArray[np.float64]
 CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).argmin(axis=1)
@@ -34,10 +46,11 @@ CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).arg
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeardNotes:
-    """Notes heard (n,), oldest first: how much each counts, its onset, key, velocity bin, index of
-    its length, and the wait before it; and of the note before it the key, the step in the measure,
-    and how many notes began above it in its step."""
+    """Notes heard (n,), oldest first, in measures of so many steps: how much each counts, its
+    onset, key, velocity bin, index of its length, and the wait before it; and of the note before it
+    the key, the step in the measure, and how many notes began above it in its step."""
 
+    steps: int
     weight: Floats64
     onset: Ints
     key: Ints
@@ -62,16 +75,36 @@ class HeardNotes:
                 last = (now, key, note.onset, 0 if wait else last[3] + 1)
             line += measure.meter.steps
         ages, *rest = np.array(rows[1:], np.int64).reshape(-1, 9).T
-        return cls(np.power(FADING, ages, dtype=np.float64), *rest)
+        steps = heard[-1].meter.steps if heard else 1
+        return cls(steps, np.power(FADING, ages, dtype=np.float64), *rest)
 
     def waits(self, place: int, rank: int, key: int, usual: Floats64) -> Floats64:
         """How much likelier each wait 0..64 is than usual after a note of a key at a step of the
         measure with so many above it, in nats; usual: shares (65,)."""
         weight = self.weight * np.exp(-np.abs(self.before - key) / NEAR_WAIT)
         weight = np.where(self.rank == rank, weight, 0.0)
-        shares = _shares(self.wait, weight, usual, DOUBT)
+        shares = self._landing(place, _shares(self.wait, weight, usual, DOUBT))
         here = np.where(self.place == place, weight, 0.0)
-        return WAITS * np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+        leaning: Floats64 = np.log(_shares(self.wait, here, shares, DOUBT_PLACE) / usual)
+        return leaning
+
+    def keys(self, place: int, chances: Floats64, *, is_within: bool) -> Floats64:
+        """Chances (88,) of the keys of a note at a step of the measure, begun with the one before
+        it or not, and to them those of the keys heard so; not a key that has none."""
+        weight = np.where(self.onset == place, self.weight, self.weight / KEY_PLACE)
+        weight *= np.where((self.wait == 0) == is_within, 1.0, KEY_OTHER)
+        counts = np.bincount(self.key, weight, KEYS)
+        return chances + counts * (chances > 0) / KEY_DOUBT
+
+    def _landing(self, place: int, shares: Floats64) -> Floats64:
+        """Of waits from a step of the measure, those likelier that end where something began: who
+        is out of time finds back."""
+        begun = np.where(self.wait > 0, self.weight, 0.0)
+        often = np.bincount(self.onset, begun, self.steps) + DOUBT_STEP / self.steps
+        ends = often[(place + np.arange(1, len(shares))) % self.steps]
+        leant = shares[1:] * (ends / often.mean()) ** LANDING
+        leant *= shares[1:].sum() / leant.sum()
+        return np.concatenate([shares[:1], leant])
 
     def loudness(self, place: int, key: int, usual: Floats64) -> Floats64:
         """As `waits`, of the velocity bins 0..31 of a note of a key at a step of the measure."""

@@ -180,6 +180,7 @@ class _Line:
         self.sampling, self.steps = sampling, past.meter.steps
         self.carried = self.network.awake(past.carried)
         self.step = -min(past.waited, FORGOTTEN)
+        self.forgotten = past.waited + self.step
         self.place = -past.waited % self.steps
         self.rank, self.key = past.rank, past.key
         self.notes: list[Note] = []
@@ -202,13 +203,15 @@ class _Line:
         velocity, duration = self._touch(float(uniforms[2]), float(uniforms[3]))
         self.notes.append(Note(step, LOWEST_KEY + self.key, velocity, duration))
         length = int(CLASSES[duration])
-        read = Before(self.key, wait, velocity, length, step)
+        waited, self.forgotten = min(wait + self.forgotten, HORIZON), 0
+        read = Before(self.key, waited, velocity, length, step)
         self.carried = self.network.read(self.carried, read)
 
     def _wait(self, uniform: float) -> int:
         waits = self.network.waits
-        nats = waits.nats(self.network.wait(self.carried)) / self.sampling.rhythm_temperature
+        nats = waits.nats(self.network.wait(self.carried))
         nats = nats + self.heard.waits(self.place, self.rank, self.key, waits.usual)
+        nats = nats / self.sampling.rhythm_temperature
         fewest = max(0, -self.step)
         if self.notes and (self.rank + 1 >= FINGERS or not self.free[: self.key].any()):
             fewest = 1
@@ -227,8 +230,7 @@ class _Line:
             if step >= self.steps:
                 break
             is_chord = wait == 0 and bool(self.notes)
-            more = self.push.thicker if is_chord else self._behind(step)
-            odds[index] += more
+            odds[index] += self.push.thicker if is_chord else self._behind(step)
         begins = 1 / (1 + np.exp(-np.clip(odds, -500, 500)))
         begins[-1] = 1.0
         until = np.concatenate([[1.0], np.cumprod(1 - begins[:-1])])
@@ -243,12 +245,13 @@ class _Line:
         free = self.free.copy()
         if is_chord:
             free[self.key :] = False
-        nats = self.network.pitch(self.carried, self.place, is_within=is_chord)
-        nats = nats / np.float32(self.sampling.temperature)
-        nats = np.where(free, nats, -np.inf)
-        if self.sampling.min_p:
-            nats[nats < nats.max() + np.log(self.sampling.min_p)] = -np.inf
-        return chosen(nats, uniform)
+        nats = self.network.pitch(self.carried, self.place, is_within=is_chord).astype(np.float64)
+        chances = np.exp(np.where(free, nats - nats[free].max(), -np.inf))
+        chances = self.heard.keys(self.place, chances / chances.sum(), is_within=is_chord)
+        with np.errstate(divide="ignore"):
+            warm = np.log(chances) / self.sampling.temperature
+            least = warm.max() + np.log(self.sampling.min_p)
+        return chosen(np.where(warm < least, -np.inf, warm), uniform)
 
     def _touch(self, uniform: float, other: float) -> tuple[int, int]:
         """Velocity bin and duration: one as the network says, one by the manner of the music."""
@@ -256,12 +259,12 @@ class _Line:
         pitch = LOWEST_KEY + self.key
         nats = touches.nats(self.network.touch(self.carried))
         if self.says_length:
-            nats = nats / sampling.duration_temperature
-            index = chosen(nats + self.heard.lengths(self.place, self.key, touches.usual), uniform)
+            nats = nats + self.heard.lengths(self.place, self.key, touches.usual)
+            duration = DURATIONS[chosen(nats / sampling.duration_temperature, uniform)]
             warmth = sampling.velocity_temperature
-            return self.manner.velocity_bin(self.step, pitch, warmth, other), DURATIONS[index]
-        nats = nats / sampling.velocity_temperature
-        velocity = chosen(nats + self.heard.loudness(self.place, self.key, touches.usual), uniform)
+            return self.manner.velocity_bin(self.step, pitch, warmth, other), duration
+        nats = nats + self.heard.loudness(self.place, self.key, touches.usual)
+        velocity = chosen(nats / sampling.velocity_temperature, uniform)
         warmth = sampling.duration_temperature
         return velocity, self.manner.duration(self.step, pitch, warmth, other)
 

@@ -217,7 +217,9 @@ class InTime(nn.Module):
         logits = torch.where(is_within, self.within(features), self.after(features))
         logits = logits.float() + self.place((given.place + rows.wait) % given.meter)
         keys = torch.arange(KEYS, device=logits.device)
-        return logits.masked_fill(is_within & (keys >= given.key[..., None]), NOWHERE)
+        cannot_be = is_within & (keys >= given.key[..., None])
+        free: Tensor = logits.masked_fill(cannot_be, NOWHERE)
+        return free
 
 
 def pitch_terms(logits: Tensor, in_time: Tensor, rows: Rows) -> dict[str, Term]:
