@@ -3,8 +3,9 @@
 A network that was trained on much music says what is likely in general; in this piece it is
 likelier that what was heard comes again: the same waits from the same step of the measure, the
 same keys there, the same lengths and loudness near in pitch. Of a value that was heard r times as
-often as it usually is, the log odds rise by log r or a share of it. How much what counts was chosen
-by how likely it makes the music of a validation split. Pure; knows no network.
+often as it usually is, the log odds rise by log r. How much what counts was chosen on a validation
+split: by how likely music becomes, and how near continuations come to what follows. Pure; knows no
+network.
 """
 
 from __future__ import annotations
@@ -32,13 +33,12 @@ LANDING = 0.5  # of the logarithm of how often something began where a wait ends
 # --- keys ---
 KEY_PLACE = 64.0  # times as much counts a key heard at the same step of the measure
 KEY_OTHER = 0.1  # times, one that began with the note before while this does not, or otherwise
-KEY_DOUBT = 20.0  # notes heard there that count as much as the network
+KEY_DOUBT = 10.0  # notes heard there that count as much as the network
 
 # --- loudness and lengths ---
 NEAR_TOUCH = 3.0  # semitones over which they are alike
 TOUCH_DOUBT = 20.0  # as DOUBT
-TOUCH_DOUBT_PLACE = 0.5  # as DOUBT_PLACE
-TOUCHES = 0.85  # of the logarithm, that the leaning is
+TOUCH_DOUBT_PLACE = 0.2  # as DOUBT_PLACE
 
 Floats64 = NDArray[np.float64]
 CLASSES = np.abs(np.arange(MAX_DURATION + 1)[:, None] - np.array(DURATIONS)).argmin(axis=1)
@@ -118,7 +118,8 @@ class HeardNotes:
         weight = self.weight * np.exp(-np.abs(self.key - key) / NEAR_TOUCH)
         shares = _shares(values, weight, usual, TOUCH_DOUBT)
         here = np.where(self.onset == place, weight, 0.0)
-        return TOUCHES * np.log(_shares(values, here, shares, TOUCH_DOUBT_PLACE) / usual)
+        leaning: Floats64 = np.log(_shares(values, here, shares, TOUCH_DOUBT_PLACE) / usual)
+        return leaning
 
 
 def _shares(values: Ints, weight: Floats64, usual: Floats64, doubt: float) -> Floats64:
