@@ -99,6 +99,16 @@ def _a_meter(answer: str) -> str | None:
     return None
 
 
+def _a_melody(answer: str) -> str | None:
+    from pianogen.families.symbols import read
+
+    try:
+        read(answer)
+    except PianogenError as error:
+        return str(error)
+    return None
+
+
 def _one_of(*words: str) -> Check:
     return lambda answer: None if answer in words else f"one of {', '.join(words)}"
 
@@ -136,7 +146,8 @@ MENU = Choice("pianogen", (
             WHO,
         )),
         Command("carry a typed melody on", ("melody",), (
-            Question("melody in sixteenths, such as 60 _ 62 _ 64 _ _ _ (_ holds, r rests)"),
+            Question("melody in sixteenths, such as 60 _ 62 _ 64 _ _ _ (_ holds, r rests)",
+                     check=_a_melody),
             WRITTEN,
             Question(f"which model: {', '.join(MODELS)}", "--model", "the preset's",
                      check=_one_of(*MODELS)),

@@ -15,11 +15,13 @@ import pytest
 from bridge.events import Ask, ControlChange, ProgramChange
 from bridge.repertoire import Repertoire
 from bridge.wire import Request, unpack_measure
-from pianogen.checkpoint import load, load_continuation
+from pianogen.checkpoint import family_of, load, load_continuation
+from pianogen.commands.playing import MODELS
 from pianogen.continuation import Continuation
 from pianogen.family import FAMILIES
 from pianogen.grid import Measure, Meter, Note
 from pianogen.keys import parse_scale
+from pianogen.presets import preset_of, read_voicing
 from pianogen.sampling import Sampling
 from pianogen.shipped import shipped
 from tests.made import line, measure
@@ -207,3 +209,13 @@ def test_a_program_change_brings_another_family_in_the_midst_of_playing(name: st
     assert (asked[0], asked[-1]) == of_both
     assert done.status.measures_answered == 5
     assert any(onset >= 12 for onset, _ in done.notes())
+
+
+def test_every_family_ships_a_checkpoint_and_has_a_preset_that_plays_it() -> None:
+    assert {family_of(name) for name in shipped()} == set(FAMILIES)
+    for family in FAMILIES:
+        assert family_of(read_voicing(preset_of(family)).checkpoint) == family
+
+
+def test_every_model_of_the_melody_ships() -> None:
+    assert {f"melody-{model}" for model in MODELS} <= set(shipped())

@@ -192,6 +192,50 @@ PROMISES: dict[str, Promise] = {
     "silent": (CALL, {
         "silent": is_(notes, 0, 0),
     }),
+    "chords": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "about as busy": to_yours(notes, 0.6, 1.6),
+        "about as loud": to_yours(loudness, 0.9, 1.1),
+    }),
+    "chords-beam": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "fewer": to_yours(notes, 0.1, 0.8),
+        "longer": to_usual(length, 1.5),
+        "in one key": is_(in_one_key, 1),
+        "softer": to_yours(loudness, 0.75, 0.95),
+    }),
+    "events": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "about as busy": to_yours(notes, 0.5, 1.6),
+        "about as loud": to_yours(loudness, 0.9, 1.1),
+    }),
+    "notes": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "about as busy": to_yours(notes, 0.5, 1.6),
+        "about as loud": to_yours(loudness, 0.9, 1.1),
+    }),
+    "melody": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "a melody": is_(onsets, 2),
+        "one at a time": is_(at_once, 1, 1),
+        "in one key": is_(in_one_key, 1),
+        "about as loud": to_yours(loudness, 0.9, 1.1),
+        "not in the bass": is_(lowest, 55),
+    }),
+    "melody-gru": (TOGETHER, {
+        "plays along": is_(measures, 6, 7),
+        "a melody": is_(onsets, 1.5),
+        "one at a time": is_(at_once, 1, 1),
+        "in one key": is_(in_one_key, 1),
+        "high": is_(lowest, 67),
+        "softer": to_yours(loudness, 0.7, 0.9),
+    }),
+    "melody-vae": (CALL, {
+        "two measures": is_(measures, 2, 2),
+        "a melody": is_(onsets, 2),
+        "one at a time": is_(at_once, 1, 1),
+        "about as loud": to_yours(loudness, 0.9, 1.1),
+    }),
 }  # fmt: skip
 
 
