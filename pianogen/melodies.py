@@ -6,6 +6,7 @@ middle of a measure the rest of it is the machine's. After `/` the machine begin
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,21 @@ from pianogen.families.symbols import HOLD, REST, cells_of, is_ended, measures_o
 from pianogen.families.voice import Voice
 from pianogen.generate import MACHINE
 from pianogen.grid import Meter
+from pianogen.keys import heard_scale
 from pianogen.midi_file import Track, measures_to_notes, write_midi
 from pianogen.sampling import Sampling, measure_seed
 
 
 def write_melody(
     voice: Continuation, seed_text: str, out: Path, *,
-    measures: int, meter: Meter, tempo_bpm: float, sampling: Sampling, seed: int = 0,
+    measures: int, meter: Meter, tempo_bpm: float, sampling: Sampling,
+    is_in_scale_heard: bool = False, seed: int = 0,
 ) -> str:  # fmt: skip
     """Carry a typed melody on by so many measures (the rest of one it ends in comes on top), write
     all of it as MIDI, and return all of it in the same notation.
 
-    Raises ConfigError for a melody that cannot be read, and a voice of another family.
+    Where it is to be in the scale heard, that of what was typed is drawn from. Raises
+    ConfigError for a melody that cannot be read, and a voice of another family.
     """
     player = _player(voice)
     if measures < 1 or not 20 <= tempo_bpm <= 400:
@@ -36,6 +40,9 @@ def write_melody(
     typed = heard = read(seed_text)
     if is_ended(seed_text):
         typed, heard = _filled_up(typed, cells_of(meter.steps)), ()
+    if is_in_scale_heard:
+        classes = heard_scale(measures_of(typed, meter))
+        sampling = replace(sampling, pitch_classes=classes)
     symbols = [*typed, *_carried_on(player, heard, measures, meter, sampling, seed)]
     music = measures_of(symbols, meter)
     write_midi(out, (Track(MACHINE, measures_to_notes(music, tempo_bpm)),), tempo_bpm, meter)

@@ -15,7 +15,7 @@ from pianogen.keys import ALL_CLASSES
 SPARSEST, DENSEST = 0.25, 4.0
 MOST_USUAL = 1000  # notes a measure
 MOST_PENALTY = 4.0
-COLDEST = 0.01  # the temperature at which the likeliest is drawn
+COLDEST = 1e-4  # the temperature at which the likeliest is drawn
 TEMPERATURES = ("temperature", "velocity_temperature", "rhythm_temperature", "duration_temperature")
 Decoding = Literal["sample", "max", "beam"]
 

@@ -222,7 +222,7 @@ PROMISES: dict[str, Promise] = {
         "about as loud": to_yours(loudness, 0.9, 1.1),
         "not in the bass": is_(lowest, 55),
     }),
-    "melody-gru": (TOGETHER, {
+    "second-melody": (TOGETHER, {
         "plays along": is_(measures, 6, 7),
         "a melody": is_(onsets, 1.5),
         "one at a time": is_(at_once, 1, 1),
@@ -235,6 +235,11 @@ PROMISES: dict[str, Promise] = {
         "a melody": is_(onsets, 2),
         "one at a time": is_(at_once, 1, 1),
         "about as loud": to_yours(loudness, 0.9, 1.1),
+    }),
+    "ground": (CALL, {
+        "lasts as long as the phrase": is_(measures, 4, 4),
+        "more than a melody": is_(at_once, 2),
+        "a melody": is_(onsets, 2),
     }),
 }  # fmt: skip
 

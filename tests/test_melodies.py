@@ -20,7 +20,7 @@ from pianogen.families.symbols import (
     measures_of,
     read,
 )
-from pianogen.grid import KEYS, Meter
+from pianogen.grid import KEYS, LOWEST_KEY, Meter
 from pianogen.melodies import write_melody
 from pianogen.midi_file import read_notes
 from tests.music import tiny_hybrid
@@ -50,6 +50,17 @@ def test_a_typed_melody_comes_back_carried_on_and_as_midi(model: Model, tmp_path
     assert len(symbols) == 4 * 16  # the begun measure and two more
     expected = [n.pitch for m in measures_of(symbols, Meter()) for n in m.notes]
     assert [note.pitch for note in read_notes(out)] == expected
+
+
+def test_the_scale_heard_is_that_of_what_was_typed(tmp_path: Path) -> None:
+    typed = "61 _ 63 _ 65 _ 66 _ 68 _ 70 _ 72 _ 73 _"  # Db major
+    text = write_melody(
+        voice_of(network("gru")), typed, tmp_path / "out.mid", measures=4, meter=Meter(),
+        tempo_bpm=100.0, sampling=FREE, is_in_scale_heard=True,
+    )  # fmt: skip
+    drawn = [symbol + LOWEST_KEY for symbol in read(text)[16:] if symbol < KEYS]
+    assert drawn
+    assert {pitch % 12 for pitch in drawn} <= {1, 3, 5, 6, 8, 10, 0}
 
 
 def test_density_counts_for_a_typed_melody_too(tmp_path: Path) -> None:

@@ -134,11 +134,10 @@ def _melody(arguments: argparse.Namespace) -> int:
         arguments.checkpoint = f"melody-{arguments.model}"
     meter = Meter.parse(arguments.meter)
     voice, voicing = voice_of(arguments)
-    if voicing.is_in_scale_heard:
-        raise ConfigError("--scale heard: name the scale of a typed melody, such as 'c major'")
     melody = write_melody(
         voice, arguments.typed, arguments.out, measures=arguments.measures, meter=meter,
-        tempo_bpm=arguments.bpm, sampling=voicing.sampling, seed=arguments.seed,
+        tempo_bpm=arguments.bpm, sampling=voicing.sampling,
+        is_in_scale_heard=voicing.is_in_scale_heard, seed=arguments.seed,
     )  # fmt: skip
     print(melody)
     return 0

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHANGES = ("steps", "batch_steps", "learning_rate", "validate_every", "seed", "device",
            "precision", "threads")  # fmt: skip
-RECIPES = {"hybrid": "clean", "melody": "melody-lstm_attention"}  # of others: the family's name
+RECIPES = {"hybrid": "clean", "melody": "melody-gru"}  # of others: the family's name
 
 
 def add_training(commands: Commands) -> None:
