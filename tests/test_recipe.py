@@ -83,7 +83,7 @@ def test_what_is_wrong_is_named_with_its_file(tmp_path: Path, text: str, says: s
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="neither one of all, .*clean.* nor a file"):
+    with pytest.raises(ConfigError, match=r"neither one of all, .*clean.* nor a file"):
         read_recipe("cleen")
 
 

@@ -64,7 +64,7 @@ class Lines:
     @property
     def frames(self) -> int:
         """Frames so far, t."""
-        return self.struck.shape[1]
+        return int(self.struck.shape[1])
 
 
 class Scene:

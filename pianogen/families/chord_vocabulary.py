@@ -49,9 +49,8 @@ class Vocabulary:
     @cached_property
     def is_chord(self) -> Bools:
         """Which rows stand for a chord, (V,)."""
-        some = self.packed.any(axis=1)
-        some[0] = True
-        return np.asarray(some, np.bool_)
+        is_first = np.arange(len(self.packed)) == 0
+        return np.asarray(is_first | (self.packed > 0).any(axis=1), np.bool_)
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.bytes_], Ints]:
@@ -176,7 +175,8 @@ def _count(job: tuple[MeasureRows, int]) -> Counted:
 
 def _of_stretch(rows: MeasureRows, steps: int, frame: int) -> Counted:
     notes = rows.notes.astype(np.int64)
-    measure = np.repeat(np.arange(len(rows)), np.diff(rows.measures["first_note"].astype(np.int64)))
+    firsts: Ints = rows.measures["first_note"].astype(np.int64)
+    measure = np.repeat(np.arange(len(rows)), firsts[1:] - firsts[:-1])
     key = notes[:, 1]
     key = key + 12 * (np.maximum(LOWEST_KEY - key + 11, 0) // 12)
     key = key - 12 * (np.maximum(key - HIGHEST_KEY + 11, 0) // 12) - LOWEST_KEY
