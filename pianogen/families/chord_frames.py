@@ -67,15 +67,15 @@ def frames_in(steps: int, frame: int) -> int:
 def frame_of(time: Ints, steps: int, frame: int) -> Ints:
     """The frame that each time lies in; both count from the first measure line."""
     measure, step = np.divmod(time, steps)
-    places: Ints = measure * frames_in(steps, frame) + step // frame
-    return places
+    place: Ints = measure * frames_in(steps, frame) + step // frame
+    return place
 
 
 def step_of(place: Ints, steps: int, frame: int) -> Ints:
     """The step at which each frame begins."""
     measure, within = np.divmod(place, frames_in(steps, frame))
-    times: Ints = measure * steps + within * frame
-    return times
+    step: Ints = measure * steps + within * frame
+    return step
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,8 +121,9 @@ class Frames:
         the frame in which it ends or that follows the last."""
         frame, key = np.nonzero(self.struck[row])
         stops = ~self.sounding[row] | self.struck[row]
-        pairs = zip(frame.tolist(), key.tolist(), strict=True)
-        ends = [_next(stops[:, k], f + 1) for f, k in pairs]
+        ends = [
+            _next(stops[:, k], f + 1) for f, k in zip(frame.tolist(), key.tolist(), strict=True)
+        ]
         table = np.stack([frame, key, np.array(ends, np.int64)], axis=1)
         return np.asarray(table[np.lexsort((-key, frame))], np.int64)
 

@@ -49,9 +49,8 @@ class Vocabulary:
     @cached_property
     def is_chord(self) -> Bools:
         """Which rows stand for a chord, (V,)."""
-        some: Bools = np.asarray(self.packed.any(axis=1), np.bool_)
-        some[0] = True
-        return some
+        is_first = np.arange(len(self.packed)) == 0
+        return np.asarray(is_first | (self.packed > 0).any(axis=1), np.bool_)
 
     @cached_property
     def _sorted(self) -> tuple[NDArray[np.bytes_], Ints]:
