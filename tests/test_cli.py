@@ -200,7 +200,10 @@ def test_a_melody_is_typed_carried_on_and_told(
     assert (typed, out) == (SEED, Path("OUT.mid"))
     sampling = write.named.pop("sampling")
     assert (sampling.decoding, sampling.temperature) == ("beam", 0.25)
-    assert write.named == {"measures": 2, "meter": Meter(3, 4), "tempo_bpm": 90.0, "seed": 5}
+    assert write.named == {
+        "measures": 2, "meter": Meter(3, 4), "tempo_bpm": 90.0, "seed": 5,
+        "is_in_scale_heard": False,
+    }  # fmt: skip
     assert capsys.readouterr().out == "60 _ 62 _\n"
 
 
