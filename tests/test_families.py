@@ -152,7 +152,17 @@ def test_it_plays_in_every_meter_whatever_it_hears(name: str, meter: Meter) -> N
         places = [(note.onset, note.pitch) for note in one.notes]
         assert len(set(places)) == len(places)
         assert all(21 <= note.pitch <= 108 and note.onset < meter.steps for note in one.notes)
-        assert all(places.count(place) <= 10 for place, _ in places)
+        onsets = [note.onset for note in one.notes]
+        assert all(onsets.count(onset) <= 10 for onset in onsets)
+
+
+@every_checkpoint
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_begin_on_one_step_than_may_sound(name: str, most: int) -> None:
+    few = replace(FREE, max_polyphony=most, density=4.0)
+    for one in answers(after(name, HEARD), 3, few):
+        onsets = [note.onset for note in one.notes]
+        assert all(onsets.count(onset) <= most for onset in onsets)
 
 
 @every_checkpoint
@@ -174,9 +184,11 @@ def test_the_likeliest_is_the_same_whatever_the_seed(name: str) -> None:
 
 
 @every_checkpoint
-def test_density_is_more_or_fewer_notes(name: str) -> None:
+@pytest.mark.parametrize("decoding", ["sample", "max"])
+def test_density_is_more_or_fewer_notes(name: str, decoding: str) -> None:
     def count(density: float) -> int:
-        return len(notes_of(answers(after(name, HEARD), 4, replace(FREE, density=density))))
+        asked = replace(FREE, density=density, decoding=decoding)
+        return len(notes_of(answers(after(name, HEARD), 4, asked)))
 
     assert count(0.25) < count(1.0) < count(4.0)
 

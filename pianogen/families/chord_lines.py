@@ -19,7 +19,7 @@ from pianogen.families.cpu_layers import State
 from pianogen.families.sizes import FINGERS, NOWHERE
 from pianogen.families.steering import Push, free_keys
 from pianogen.grid import KEYS, Meter
-from pianogen.sampling import Sampling
+from pianogen.sampling import Sampling, decided
 
 LEAST = np.float32(2.0**-25)  # a lot of 0 counts as: it must not draw what cannot be
 LATELY = 2  # measures whose chords are the less likely by the repetition penalty
@@ -71,7 +71,8 @@ class Scene:
     """One measure to be played after a past, as a sampling and a push ask for it."""
 
     def __init__(self, beliefs: Beliefs, past: Past, sampling: Sampling, push: Push) -> None:
-        self.beliefs, self.past, self.sampling, self.push = beliefs, past, sampling, push
+        self.beliefs, self.past, self.sampling, self.push = beliefs, past, decided(sampling), push
+        self.warmth = np.float32(sampling.rhythm_temperature)  # at which a push counts
         self.frame, self.steps = beliefs.config.frame, past.meter.steps
         self.a_measure = frames_in(self.steps, self.frame)
         self.keys = beliefs.vocabulary.keys > 0
@@ -141,14 +142,16 @@ class Scene:
         begins = log_sum(np.where(adds, logits, NOWHERE).astype(np.float32))
         stays = log_sum(np.where(adds, NOWHERE, logits).astype(np.float32))
         cold = np.float32(self.sampling.rhythm_temperature)
-        return (begins - stays) / cold + self._pushed(lines), adds, logits
+        odds = (begins - stays + self._pushed(lines)) / cold
+        return odds, adds, logits
 
     def _pushed(self, lines: Lines) -> Floats:
-        """What the push adds in the next frame, (N,); past the measure's end it begins anew."""
+        """What the push adds in the next frame, (N,), so that at the temperature asked for it is
+        what the push says; past the measure's end it begins anew."""
         done, step = divmod(lines.frames, self.a_measure)
         played = lines.struck[:, done * self.a_measure :].sum(axis=(1, 2))
         nats = [self.push.nats(int(n), step * self.frame, self.steps) for n in played]
-        return np.array(nats, np.float32)
+        return np.array(nats, np.float32) * self.warmth
 
     def drawn(self, lines: Lines, lots: Floats) -> Ints:
         """A chord for each line by two numbers in 0..1 each, (N, 2): whether keys are added, and
@@ -207,8 +210,8 @@ class Scene:
         belief = Belief(whole.logits, whole.added, whole.state[rows], whole.gates[rows])
         odds = self.beliefs.again(belief, lines.rolls[rows], lines.before[rows], now)
         odds -= self.told[chords, None]
-        odds /= np.float32(self.sampling.rhythm_temperature)
         odds += self._pushed(lines)[rows, None]
+        odds /= np.float32(self.sampling.rhythm_temperature)
         return odds
 
 

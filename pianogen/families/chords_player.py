@@ -101,7 +101,7 @@ class ChordsPlayer:
     ) -> Measure:
         """The next measure."""
         asked = decided(sampling)
-        scene = Scene(self.beliefs, past, asked, _push(asked, heard, past.meter.steps))
+        scene = Scene(self.beliefs, past, sampling, _push(asked, heard, past.meter.steps))
         count = scene.a_measure
         lots = rng.random((2 * count, 3), dtype=np.float32)
         touch = rng.random((count, 2))

@@ -163,7 +163,7 @@ class NoteByNote:
         self, past: Past, heard: tuple[Measure, ...], sampling: Sampling, rng: np.random.Generator
     ) -> Measure:
         """Notes drawn one after another until one would begin after the measure."""
-        line = _Line(self, past, heard, decided(sampling))
+        line = _Line(self, past, heard, sampling)
         while line.is_within:
             line.go_on(rng.random(4))
         return Measure(past.meter, tuple(line.notes))
@@ -176,7 +176,8 @@ class _Line:
         self, player: NoteByNote, past: Past, heard: tuple[Measure, ...], sampling: Sampling
     ) -> None:
         self.network, self.says_length = player.network, player.says_length
-        self.sampling, self.steps = sampling, past.meter.steps
+        self.sampling, self.steps = decided(sampling), past.meter.steps
+        self.warmth = sampling.rhythm_temperature  # at which a push counts, also of the likeliest
         self.carried = self.network.awake(past.carried)
         self.step = -min(past.waited, FORGOTTEN)
         self.forgotten = past.waited + self.step
@@ -211,11 +212,12 @@ class _Line:
         waits = self.network.waits
         nats = waits.nats(self.network.wait(self.carried))
         nats = nats + self.heard.waits(self.place, self.rank, self.key, waits.usual)
-        nats = nats / self.sampling.rhythm_temperature
+        nats = nats / self.warmth
         fewest = max(0, -self.step)
         if self.notes and (self.rank + 1 >= self.most or not self.free[: self.key].any()):
             fewest = 1
-        return fewest + chosen(self._pushed(nats[fewest:], fewest), uniform)
+        colder = self.warmth / self.sampling.rhythm_temperature
+        return fewest + chosen(self._pushed(nats[fewest:], fewest) * colder, uniform)
 
     def _pushed(self, nats: Floats64, fewest: int) -> Floats64:
         """Chances of waits from `fewest` on, with the odds that a note begins at each step pushed
