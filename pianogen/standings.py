@@ -42,7 +42,7 @@ ONE_TABLE_NOTES = (
     "1 always; of the real: two halves. In key: share of the notes in the key heard. Again: share",
     f"of the top notes that complete a figure of {FIGURE}, pitches and rhythm, that stood before.",
     "Empty: share of the measures in which nothing begins. These three are best as the real are.",
-    "Ms: to plan a measure, hearing one and answering; half take no longer, 95 % no longer.",
+    "Ms: processor time to plan a measure, hearing one and answering: the median, and 95 %.",
     "Par. M: millions of weights. MiB: what a process that loads it and plays grows by at most.",
 )
 BLOCKS = (
