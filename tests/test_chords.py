@@ -272,6 +272,19 @@ def test_a_note_that_sounds_over_the_line_is_not_struck_by_it() -> None:
     assert not ringing.any()
 
 
+def test_a_lot_of_0_draws_nothing_that_cannot_be() -> None:
+    player = player_of(tiny_chords())
+    past = player.empty(Meter())
+    lots = np.zeros((1, 2), np.float32)
+    keys = player.beliefs.vocabulary.keys
+    none, some = (
+        Scene(player.beliefs, past, replace(FREE, low_pitch=low, high_pitch=127), Push(always=50.0))
+        for low in (109, 0)
+    )
+    assert not keys[none.drawn(none.start(1), lots)].any()
+    assert keys[some.drawn(some.start(1), lots)].any()
+
+
 def test_a_chord_that_began_lately_is_the_less_likely_the_oftener() -> None:
     player = player_of(tiny_chords())
     known = player.beliefs.vocabulary.keys[3] > 0

@@ -187,6 +187,7 @@ samplings = st.builds(
     temperature=st.floats(0.05, 2),
     rhythm_temperature=st.floats(0.05, 2),
     min_p=st.sampled_from([0.0, 0.3]),
+    max_polyphony=st.integers(1, 32),
     low_pitch=st.integers(0, 60),
     high_pitch=st.integers(61, 127),
     density=st.sampled_from([0.25, 1.0, 4.0]),
@@ -205,7 +206,7 @@ def test_whatever_is_asked_every_note_is_within_it(
         played = random_voice.answer(sampling, number)
         assert played.meter == meter
         onsets = [note.onset for note in played.notes]
-        assert all(onsets.count(onset) <= 10 for onset in onsets)
+        assert all(onsets.count(onset) <= min(10, sampling.max_polyphony) for onset in onsets)
         for note in played.notes:
             assert max(21, sampling.low_pitch) <= note.pitch <= min(108, sampling.high_pitch)
             assert note.pitch % 12 in sampling.pitch_classes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pianogen.families.heard_notes import HORIZON, HeardNotes, chosen
+from pianogen.families.arithmetic import chosen
+from pianogen.families.heard_notes import HORIZON, HeardNotes
 from pianogen.grid import Measure, Meter
 from tests.made import measure
 

@@ -126,6 +126,24 @@ def test_what_goes_on_is_below_the_melody_and_within_what_is_asked() -> None:
     assert [n.pitch for n in with_lower_notes(measure(), heard_last, only_g).notes] == [55]
 
 
+def test_what_lies_beyond_the_keys_does_not_go_on() -> None:
+    beyond = [measure([(0, 72, 20, 16), (0, 20, 9, 8), (8, 21, 9, 8)])]
+    everywhere = replace(FREE, low_pitch=0, high_pitch=127)
+    played = with_lower_notes(measure([(0, 60, 20, 4)]), beyond, everywhere)
+    assert [note.pitch for note in played.notes] == [60, 21]
+
+
+@pytest.mark.parametrize("model", EVERY)
+def test_the_likeliest_is_as_loud_whatever_the_seed(model: Model) -> None:
+    voice = heard(model, [measure([(0, 60, 4, 8), (15, 60, 28, 8)])])
+    mark, asked = voice.mark(), replace(ALONE, velocity_temperature=5.0, decoding="max")
+    first = voice.answer(asked, 0)
+    assert first.notes
+    for seed in range(1, 6):
+        voice.rewind(mark)
+        assert voice.answer(asked, seed) == first
+
+
 def test_only_the_top_line_counts() -> None:
     tune = [*TUNE]
     below = [

@@ -143,6 +143,15 @@ def test_whatever_is_asked_every_note_is_within_it(
             assert 1 <= note.duration <= 192
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_more_begin_at_once_than_may_sound(random_voice: Voice, most: int) -> None:
+    heard(random_voice, random_measures(3))
+    sampling = replace(HOT, density=4.0, max_polyphony=most)
+    answers = [random_voice.answer(sampling, seed) for seed in range(6)]
+    onsets = [[note.onset for note in answer.notes] for answer in answers]
+    assert max(steps.count(step) for steps in onsets for step in steps) == most
+
+
 def test_it_begins_from_nothing(random_voice: Voice) -> None:
     heard(random_voice, [])
     answers = [random_voice.answer(HOT, seed) for seed in range(8)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,13 @@ def softmax(x: Floats) -> Floats:
     np.exp(x, out=x)
     x /= x.sum(axis=-1, keepdims=True)
     return x
+
+
+def chosen(log_chances: NDArray[np.floating[Any]], uniform: float) -> int:
+    """One of several by what their chances' logarithms are but for a sum; uniform: a number in 0..1
+    that decides."""
+    chances = np.exp(log_chances - log_chances.max()).cumsum()
+    return min(int(np.searchsorted(chances, uniform * chances[-1], side="right")), len(chances) - 1)
 
 
 def log_sum(x: Floats) -> Floats:

@@ -90,8 +90,8 @@ class Beliefs:
     def _convolved(self, rolls: Floats) -> Floats:
         """The convolution along the keyboard, (N, 13, 88) -> (N, 88, C)."""
         half = self.config.width // 2
-        wide = np.pad(rolls.transpose(0, 2, 1), ((0, 0), (half, half), (0, 0)))
-        window = np.lib.stride_tricks.sliding_window_view(wide, self.config.width, axis=1)
+        padded = np.pad(rolls.transpose(0, 2, 1), ((0, 0), (half, half), (0, 0)))
+        window = np.lib.stride_tricks.sliding_window_view(padded, self.config.width, axis=1)
         rows = window.transpose(0, 1, 3, 2).reshape(len(rolls), KEYS, -1)
         convolved: Floats = rows @ self._along
         convolved += self._along_bias

@@ -17,11 +17,11 @@ from pianogen.families.chord_features import LONGEST_AGO, joined, kept
 from pianogen.families.chord_frames import Bools, Frames, Ints, frames_in
 from pianogen.families.cpu_layers import State
 from pianogen.families.sizes import FINGERS, NOWHERE
-from pianogen.families.steering import Push
-from pianogen.grid import KEYS, LOWEST_KEY, Meter
-from pianogen.keys import PITCH_CLASSES
+from pianogen.families.steering import Push, free_keys
+from pianogen.grid import KEYS, Meter
 from pianogen.sampling import Sampling
 
+LEAST = np.float32(2.0**-25)  # a lot of 0 counts as: it must not draw what cannot be
 LATELY = 2  # measures whose chords are the less likely by the repetition penalty
 
 
@@ -80,10 +80,8 @@ class Scene:
     def _lean(self) -> Floats:
         """What is added to every chord's logit: those out of range or scale, or too thick, are
         not to be had."""
-        asked, pitch = self.sampling, np.arange(KEYS) + LOWEST_KEY
-        outside = (pitch < asked.low_pitch) | (pitch > asked.high_pitch)
-        outside |= ~np.isin(pitch % PITCH_CLASSES, asked.pitch_classes)
-        most = min(FINGERS, asked.max_polyphony)
+        outside = ~np.array(free_keys(self.sampling))
+        most = min(FINGERS, self.sampling.max_polyphony)
         keys = self.beliefs.vocabulary.keys
         barred = (keys @ outside.astype(np.float32) > 0) | (keys.sum(axis=1) > most)
         return np.where(barred, NOWHERE, 0).astype(np.float32)
@@ -162,7 +160,8 @@ class Scene:
         chance = (logits - logits.max(axis=1, keepdims=True)) / cold[:, None]
         chance = np.exp(np.where(chance < log(self.sampling.min_p or 1e-30), -np.inf, chance))
         total = chance.cumsum(axis=1)
-        return np.asarray((total < lots[:, 1:] * total[:, -1:]).sum(axis=1), np.int64)
+        least = np.maximum(lots[:, 1:], LEAST) * total[:, -1:]
+        return np.asarray((total < least).sum(axis=1), np.int64)
 
     def scores(self, lines: Lines) -> Floats:
         """Of each chord the log of the chance of its kind, and how much less likely it is than
@@ -219,6 +218,6 @@ def frames_of(lines: Lines, row: int) -> Frames:
 
 
 def _log_odds(chance: Floats) -> Floats:
-    with np.errstate(divide="ignore"):
-        odds: Floats = np.log(chance) - np.log1p(-chance)
+    chance = np.maximum(chance, LEAST)
+    odds: Floats = np.log(chance) - np.log1p(-chance)
     return odds

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from pianogen.families.arithmetic import Floats
 from pianogen.families.chord_frames import Bools, Frames, Ints, frame_of, frames_in
-from pianogen.grid import HIGHEST_KEY, KEYS, LOWEST_KEY
-from pianogen.measure_rows import MeasureRows
+from pianogen.grid import KEYS, LOWEST_KEY
+from pianogen.measure_rows import MeasureRows, into_piano
 from pianogen.shards import Shard
 
 BYTES = KEYS // 8  # of a packed chord
@@ -177,9 +177,7 @@ def _of_stretch(rows: MeasureRows, steps: int, frame: int) -> Counted:
     notes = rows.notes.astype(np.int64)
     firsts: Ints = rows.measures["first_note"].astype(np.int64)
     measure = np.repeat(np.arange(len(rows)), firsts[1:] - firsts[:-1])
-    key = notes[:, 1]
-    key = key + 12 * (np.maximum(LOWEST_KEY - key + 11, 0) // 12)
-    key = key - 12 * (np.maximum(key - HIGHEST_KEY + 11, 0) // 12) - LOWEST_KEY
+    key = into_piano(notes[:, 1]) - LOWEST_KEY
     time = measure * steps + notes[:, 0]
     first, end = frame_of(time, steps, frame), frame_of(time + notes[:, 3], steps, frame)
     shape = (1, len(rows) * frames_in(steps, frame))

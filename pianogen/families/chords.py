@@ -1,11 +1,12 @@
 """The chords network: which chord sounds in the next frame, and which of its keys are struck.
 
 An encoder, two stacked recurrent layers of 512 and a decoder over a vocabulary of chords, after
-the published chord generators (sequences of 100, learning rate 0.002, weight decay 0.0005). What
-departs from them, and why:
+the published chord generators (sequences of 100, batches of 256, learning rate 0.002, weight decay
+0.0005). What departs from them, and why:
 
-* A frame is a sixteenth in training too, not half a second in training and an eighth of it in
-  playing: the network is asked about what it was trained on.
+* A frame is a sixteenth of a whole note in training and in playing, where theirs is half a second
+  in training and an eighth of a second in playing: the network is asked about what it was trained
+  on. Sequences are windows of whole measures; how many and what decays is said by the recipe.
 * The encoder reads keys rather than the number of a chord, so what is heard need not be known to
   the vocabulary; and, as much of music comes again, what was struck a measure or two ago.
 * A chord's logit is the sum of its keys' scores, a product of a few learnt numbers with the state

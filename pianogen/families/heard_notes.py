@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.families.arithmetic import Floats, Ints
+from pianogen.families.arithmetic import Ints
 from pianogen.families.sizes import DURATIONS, key_of
 from pianogen.grid import KEYS, MAX_DURATION, Measure
 
@@ -127,10 +127,3 @@ def _shares(values: Ints, weight: Floats64, usual: Floats64, doubt: float) -> Fl
     counts = np.bincount(values, weight, len(usual))
     shares: Floats64 = (counts + doubt * usual) / (counts.sum() + doubt)
     return shares
-
-
-def chosen(log_chances: Floats | Floats64, uniform: float) -> int:
-    """One of several by what their chances' logarithms are up to a sum; uniform: a number in 0..1
-    that decides."""
-    chances = np.exp(log_chances - log_chances.max()).cumsum()
-    return min(int(np.searchsorted(chances, uniform * chances[-1], side="right")), len(chances) - 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pianogen.families.arithmetic import chosen
 from pianogen.grid import STEPS_PER_BEAT, Measure
 
 LATELY = 4  # measures with notes
@@ -61,7 +62,4 @@ class Manner:
             return None
         away = np.abs(self.onset - onset) / STEPS + np.abs(self.pitch - pitch) / SEMITONES
         away += self.age / MEASURES
-        chance = np.exp((away.min() - away) / (EASE * temperature)).cumsum()
-        return int(
-            np.searchsorted(chance, uniform * chance[-1], side="right").clip(max=len(away) - 1)
-        )
+        return chosen(-away / (EASE * temperature), uniform)

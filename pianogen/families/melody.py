@@ -1,10 +1,14 @@
 """The melody family in training: windows of notes to symbols, and what each model learns of them.
 
-See `melody_networks` for the models. lstm_attention learns some of the symbols of a batch, each
-from its own window. The vae carries music on, too: its encoder reads all of every other window; of
-the others it stops early, at a measure line, and the decoder goes on past it, as in playing. Part
-of what the decoder is given is left out, and the latent's price rises over the first updates, so
-that the latent is used (Bowman et al. 2016).
+After published generators of melodies in the notation of `symbols`, with three models; see
+`melody_networks` for those and where they depart. Here the top lines of piano music stand in for a
+corpus of single lines.
+
+lstm_attention learns some of the symbols of a batch, each from its own window. The vae carries
+music on, too: its encoder reads all of every other window; of the others it stops early, at a
+measure line, and the decoder goes on past it, as in playing. Part of what the decoder is given is
+left out, and the latent's price rises over the first updates, so that the latent is used (Bowman et
+al. 2016).
 
 Training music is in all twelve major and all twelve minor keys by its transposition. Windows are
 cut out of pieces, so `/` is what stands before a window and is never learnt as a symbol to come.

@@ -13,11 +13,10 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from pianogen.families.arithmetic import Floats
-from pianogen.families.steering import Push
+from pianogen.families.arithmetic import Floats, chosen
+from pianogen.families.steering import Push, free_keys
 from pianogen.families.symbols import END, HOLD, REST, STEPS, Ints
-from pianogen.grid import KEYS, LOWEST_KEY, Meter
-from pianogen.keys import PITCH_CLASSES
+from pianogen.grid import KEYS, Meter
 from pianogen.sampling import Sampling, decided
 
 Logs = NDArray[np.float64]
@@ -108,22 +107,20 @@ class Drawing:
     @classmethod
     def of(cls, sampling: Sampling, push: Push, meter: Meter) -> Drawing:
         """As a player asks, in a meter."""
-        pitch = np.arange(LOWEST_KEY, LOWEST_KEY + KEYS)
-        allowed = (pitch >= sampling.low_pitch) & (pitch <= sampling.high_pitch)
-        allowed &= np.isin(pitch % PITCH_CLASSES, sampling.pitch_classes)
+        allowed = np.array(free_keys(sampling))
         return cls(decided(sampling), push, meter.steps, allowed)
 
     def symbol(self, logits: Floats, line: Line, chances: Floats) -> int:
         """The next symbol; chances: two numbers in 0..1 that decide."""
         if line.rings:
             return HOLD
-        kind = _drawn(self.kinds(logits, line) / self.sampling.rhythm_temperature, chances[0])
+        kind = chosen(self.kinds(logits, line) / self.sampling.rhythm_temperature, chances[0])
         if kind < len(KINDS):
             return KINDS[kind]
         keys = self.keys(logits, line) / self.sampling.temperature
         if self.sampling.min_p:
             keys[keys < keys.max() + log(self.sampling.min_p)] = -np.inf
-        return _drawn(keys, chances[1])
+        return chosen(keys, chances[1])
 
     def kinds(self, logits: Floats, line: Line) -> Logs:
         """Log chances, but for a constant, of a hold, a rest and a note, (3,); -inf of what cannot
@@ -147,9 +144,3 @@ class Drawing:
             keys -= log(self.sampling.repetition_penalty) * beyond
         keys[~self.allowed] = -np.inf
         return keys
-
-
-def _drawn(logs: Logs, chance: float) -> int:
-    """An index by its log chance, but for a constant; chance in 0..1 decides."""
-    chances = np.exp(logs - logs.max()).cumsum()
-    return int(np.searchsorted(chances, chance * chances[-1], side="right"))

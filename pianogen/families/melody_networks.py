@@ -4,7 +4,8 @@ gru: an embedding, two GRU layers, a dense layer.
 
 lstm_attention: from the last `window` symbols alone, a bidirectional LSTM, a convolution of width
 3, layer norm with a residual, attention of 8 heads, and a dense layer on the last position. It was
-published with 8 layers and a dropout of 0.5; both are settings. Departures: scores are divided by
+published with 8 layers and a dropout of 0.5; both are settings, of which the recipe has 1 and 0.1.
+Departures: scores are divided by
 the root of a head's size; of the attention only the last position is computed, since only it is
 read. The symbol told is outside the window, so that both directions may see all of it.
 

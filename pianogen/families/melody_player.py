@@ -40,7 +40,7 @@ from pianogen.families.symbols import (
 from pianogen.families.under import with_lower_notes
 from pianogen.families.voice import Voice
 from pianogen.grid import KEYS, Measure, Meter
-from pianogen.sampling import Sampling
+from pianogen.sampling import Sampling, decided
 
 REACH = 16  # measures of symbols that are kept
 RINGING = 8  # measures in which a note that still sounds may have begun
@@ -88,10 +88,11 @@ class MelodyPlayer:
         self, past: Past, heard: tuple[Measure, ...], sampling: Sampling, rng: np.random.Generator
     ) -> Measure:
         """The next measure of the melody, one note at a time."""
-        cells = cells_of(past.meter.steps)
-        push = push_of_line(sampling, heard, past)
-        symbols = self.carried_on(past, sampling, rng, push=push, more=cells // 2)
-        melody = _loud(_first_measure(symbols, past.meter), heard, sampling, rng)
+        cells, asked = cells_of(past.meter.steps), decided(sampling)
+        push = push_of_line(asked, heard, past)
+        symbols = self.carried_on(past, asked, rng, push=push, more=cells // 2)
+        whole, *_ = measures_of(symbols, past.meter)  # its last note may ring past it
+        melody = _loud(whole, heard, asked, rng)
         return with_lower_notes(melody, heard, sampling)
 
     def carried_on(
@@ -124,12 +125,6 @@ def line_of(past: Past) -> Line:
     """The melody up to the measure line."""
     standing = int(sounding_at(past.line)[-1]) if len(past.line) else END
     return Line(past.line, cells_of(past.meter.steps), past.over, standing)
-
-
-def _first_measure(symbols: tuple[int, ...], meter: Meter) -> Measure:
-    """The first measure of symbols, whose last note may ring past it."""
-    measures = measures_of(symbols, meter)
-    return measures[0]
 
 
 def _over(line: Ints, recent: Sequence[Measure]) -> int:

@@ -20,14 +20,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from pianogen.errors import ConfigError
-from pianogen.families.arithmetic import Bools, Floats
+from pianogen.families.arithmetic import Floats, chosen
 from pianogen.families.cpu_layers import Named, single
-from pianogen.families.heard_notes import CLASSES, HORIZON, Floats64, HeardNotes, chosen
+from pianogen.families.heard_notes import CLASSES, HORIZON, Floats64, HeardNotes
 from pianogen.families.manner import Manner
 from pianogen.families.sizes import DURATIONS, FINGERS, key_of
-from pianogen.families.steering import Push, push_of
+from pianogen.families.steering import Push, free_keys, push_of
 from pianogen.grid import KEYS, LOWEST_KEY, MAX_STEPS, Measure, Meter, Note
-from pianogen.keys import PITCH_CLASSES
 from pianogen.sampling import Sampling, decided
 
 BEGIN = KEYS  # the key of the note before the first
@@ -186,7 +185,8 @@ class _Line:
         self.notes: list[Note] = []
         self.heard, self.manner = HeardNotes.of(heard), Manner.of(heard)
         self.push = push_of(sampling, heard, self.steps)
-        self.free = free_keys(sampling)
+        self.free = np.array(free_keys(sampling))
+        self.most = min(sampling.max_polyphony, FINGERS)
         self.is_within = bool(self.free.any())
 
     def go_on(self, uniforms: Floats64) -> None:
@@ -213,7 +213,7 @@ class _Line:
         nats = nats + self.heard.waits(self.place, self.rank, self.key, waits.usual)
         nats = nats / self.sampling.rhythm_temperature
         fewest = max(0, -self.step)
-        if self.notes and (self.rank + 1 >= FINGERS or not self.free[: self.key].any()):
+        if self.notes and (self.rank + 1 >= self.most or not self.free[: self.key].any()):
             fewest = 1
         return fewest + chosen(self._pushed(nats[fewest:], fewest), uniform)
 
@@ -279,11 +279,3 @@ def as_read(measure: Measure) -> list[Before]:
         for note in measure.notes
     }
     return [keys[place] for place in sorted(keys)]
-
-
-def free_keys(sampling: Sampling) -> Bools:
-    """Which of the 88 keys may be played: those within the range and of the scale."""
-    pitch = np.arange(LOWEST_KEY, LOWEST_KEY + KEYS)
-    is_in = np.isin(pitch % PITCH_CLASSES, sampling.pitch_classes)
-    free: Bools = is_in & (pitch >= sampling.low_pitch) & (pitch <= sampling.high_pitch)
-    return free

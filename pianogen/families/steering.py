@@ -69,6 +69,13 @@ def _usual_notes(heard: Sequence[Measure], asked: float) -> float:
     return _quantile(counts, 0.5 - AWAY * asked) if counts else 0.0
 
 
+def free_keys(sampling: Sampling) -> tuple[bool, ...]:
+    """Which of the 88 keys may be played: those within the range and of the scale."""
+    pitches = range(LOWEST_KEY, LOWEST_KEY + KEYS)
+    inside = range(sampling.low_pitch, sampling.high_pitch + 1)
+    return tuple(p in inside and p % PITCH_CLASSES in sampling.pitch_classes for p in pitches)
+
+
 def lean_of(sampling: Sampling, push: Push) -> tuple[float, ...]:
     """What is added to the logits of the 88 keys and of the stop, to draw from: keys out of the
     scale are not to be had, and chords are made thicker or thinner."""
