@@ -10,6 +10,7 @@ import contextlib
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TypeAlias
 
@@ -84,7 +85,7 @@ def _a_count(answer: str) -> str | None:
 
 def _a_length(answer: str) -> str | None:
     with contextlib.suppress(ValueError):
-        if float(answer) > 0:
+        if 0 < float(answer) < inf:
             return None
     return "a number above 0"
 
@@ -225,7 +226,9 @@ def _answer(question: Question) -> str:
 
 def _expanded(answer: str) -> str:
     """A path from the home folder in full, as a shell would have it."""
-    return str(Path(answer).expanduser()) if answer.startswith("~") else answer
+    with contextlib.suppress(RuntimeError):  # the home folder of somebody there is not
+        return str(Path(answer).expanduser()) if answer.startswith("~") else answer
+    return answer
 
 
 def _wrong(question: Question, answer: str) -> str | None:

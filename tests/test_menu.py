@@ -89,6 +89,8 @@ def test_an_offer_is_a_command_and_is_told_before_it_is_run(
         (["3", "1", "in.mid", "out.mid", "", "me"], "one of hybrid"),
         (["3", "1", "in.mid", "out.mid", "", "", "--scale 'c"], "cannot be read"),
         (["3", "2", "out.mid", "-1"], "a number above 0"),
+        (["3", "2", "out.mid", "inf"], "a number above 0"),
+        (["3", "1", "~nobody-is-called-so/in.mid"], "there is no file ~nobody"),
         (["3", "2", "out.mid", "", "4"], "meter"),
         (["3", "3", "60 _ x"], "'x'"),
         (["3", "4", "no"], "there is no folder no"),
