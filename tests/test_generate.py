@@ -155,6 +155,7 @@ def test_the_command_generates(checkpoint: Path, tmp_path: Path) -> None:
         (["continue", "a.mid", "b.mid", "--temperature", "-1"], "greater than 0"),
         (["continue", "a.mid", "b.mid", "--preset", "nothing"], "there is no preset"),
         (["generate", "x.mid", "--meter", "4"], "cannot be read"),
+        (["generate", "x.mid", "--scale", "heard"], "nothing is heard before it; name a scale"),
         (["generate", "x.mid", "--seconds", "nan"], "--seconds must be more than 0"),
         (["generate", "x.mid", "--seconds", "inf"], "--seconds must be more than 0"),
         (["train", "--data", "nowhere", "--out", "run"], "nowhere"),
