@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_family_is_refused() -> None:
     with pytest.raises(PianogenError) as caught:
         voicing_of(arguments)
     assert str(caught.value) == (
-        "--family melody: checkpoint mine.safetensors is of the family hybrid"
+        "the family melody is to play, but checkpoint mine.safetensors is of the family hybrid"
     )
 
 

@@ -57,6 +57,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.split,
         checkpoint=voicing.checkpoint,
         sampling=voicing.sampling,
+        is_in_scale_heard=voicing.is_in_scale_heard,
         contexts=arguments.contexts,
         batches=arguments.batches,
         seed=arguments.seed,
@@ -148,6 +149,7 @@ def _steer(arguments: argparse.Namespace) -> int:
     report = steer(
         arguments.data, arguments.split,
         checkpoint=voicing.checkpoint, sampling=voicing.sampling,
+        is_in_scale_heard=voicing.is_in_scale_heard,
         contexts=arguments.contexts, seed=arguments.seed,
         device=device_name(arguments.device),
     )  # fmt: skip
