@@ -254,7 +254,8 @@ class Performer:
                 assert_never(word)
 
     def _warn_of_slowness(self, name: str, measure_ms: float) -> None:
-        line = slowness(name, measure_ms, self._bpm, self._setup.meter)
+        device = self.ready.device if self.ready is not None else self._setup.device
+        line = slowness(name, measure_ms, self._bpm, self._setup.meter, device)
         if line is not None and name not in self._slow:
             self._slow.add(name)
             log.warning("%s", line)

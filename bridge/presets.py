@@ -23,6 +23,7 @@ from pianogen.presets import (
     HEARD,
     MOST_CANDIDATES,
     UNHURRIED_CANDIDATES,
+    beside,
     find_presets,
     is_preset_file,
 )
@@ -311,7 +312,7 @@ def _cross_faults(fields: _Fields) -> Iterator[str]:
             yield fields.say(f"{field} must be a number, is {str(value).lower()}", field)
     checkpoint = values.get("checkpoint", DEFAULT)
     if isinstance(checkpoint, str) and shipped_name(checkpoint) is None:
-        found = fields.path.parent / Path(checkpoint).expanduser()
+        found = beside(fields.path, checkpoint)
         if not found.is_file():
             known = f"; in the package there are: {names()}" if is_word(checkpoint) else ""
             yield fields.say(f"there is no checkpoint {shown(found)}{known}", "checkpoint")
@@ -326,7 +327,7 @@ def _with_checkpoint(preset: Preset, path: Path) -> Preset:
     """One in the package by its one name; a path is relative to the preset's file."""
     found = shipped_name(preset.checkpoint)
     if found is None:
-        found = str((path.parent / Path(preset.checkpoint).expanduser()).resolve())
+        found = str(beside(path, preset.checkpoint).resolve())
     return preset.model_copy(update={"checkpoint": found})
 
 

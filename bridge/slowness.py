@@ -14,8 +14,10 @@ SLOW_MS = 100.0  # what hearing and answering a measure, once warm, may take wit
 HALF_STEP = 0.5
 
 
-def slowness(name: str, measure_ms: float, bpm: float, meter: Meter) -> str | None:
-    """A line for people where a checkpoint is slow; None where it is quick enough."""
+def slowness(
+    name: str, measure_ms: float, bpm: float, meter: Meter, device: str = "cpu"
+) -> str | None:
+    """A line for people where a checkpoint is slow on a device; None where it is quick enough."""
     if measure_ms <= SLOW_MS:
         return None
     takes = (
@@ -31,4 +33,5 @@ def slowness(name: str, measure_ms: float, bpm: float, meter: Meter) -> str | No
             f"at {bpm:.0f} bpm an answer knows nothing of your last {steps:.1f} steps of "
             f"{meter.steps} before it"
         )
-    return f"{takes}; {means}: play slower, or with `--device cuda` or another checkpoint"
+    other = "`--device cuda` or another checkpoint" if device == "cpu" else "another checkpoint"
+    return f"{takes}; {means}: play slower, or with {other}"

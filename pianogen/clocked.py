@@ -15,10 +15,11 @@ class Clocked:
     """A voice whose plans are timed: hearing one measure and answering, as before each line.
 
     After an answer the measure heard is the one just played, which a voice may put off hearing
-    until it is asked again. planning_ms: of every answer so far. clock: a time in seconds.
+    until it is asked again. planning_ms: of every answer so far. clock: a time in seconds, by
+    default this process's own on the processor, so that what else runs beside it does not count.
     """
 
-    def __init__(self, voice: Continuation, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, voice: Continuation, clock: Callable[[], float] = time.process_time) -> None:
         self.planning_ms: list[float] = []
         self._voice, self._clock, self._heard_s = voice, clock, 0.0
 

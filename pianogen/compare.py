@@ -9,7 +9,7 @@ for time and memory, which are this computer's at that time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,9 @@ from pianogen.comparison import (
 from pianogen.continuation import Continuation
 from pianogen.errors import ConfigError
 from pianogen.footprint import Footprint, footprint
-from pianogen.keys import heard_scale
-from pianogen.presets import HEARD as SCALE_HEARD
 from pianogen.presets import Voicing
 from pianogen.progress import told
 from pianogen.report import Figure, Report, Standing
-from pianogen.sampling import Sampling, plain
 from pianogen.shards import Shard
 from pianogen.standings import (
     AUC,
@@ -148,18 +145,13 @@ def _about(
         "measures played": ANSWERED,
     }
     checkpoints = {who: voicing.checkpoint for who, voicing in voicings.items()}
-    samplings = {f"sampling of {who}": _unusual(v) for who, v in voicings.items()}
+    samplings = {
+        f"sampling of {who}": voicing.unusual() or "all settings as they are by default"
+        for who, voicing in voicings.items()
+    }
     return {
         "split": split, "seed": seed, "played": counted, "checkpoints": checkpoints, **samplings
     }  # fmt: skip
-
-
-def _unusual(voicing: Voicing) -> dict[str, object] | str:
-    """The settings that are not as they are where nothing is said."""
-    usual, unusual = plain(Sampling()), plain(voicing.sampling).items()
-    settings = {name: value for name, value in unusual if value != usual[name]}
-    heard = {"scale": SCALE_HEARD} if voicing.is_in_scale_heard else {}
-    return settings | heard or "all settings as they are by default"
 
 
 # --- who plays ------------------------------------------------------------------------------------
@@ -191,8 +183,9 @@ def _performance(
     voice = load_continuation(voicing.checkpoint, device=device)
     answers, planning_ms = perform(voice, voicing, told(places, len(places), f"by {who}"), seed)
     busiest = max(places, key=lambda place: sum(len(m.notes) for m in place.heard))
-    asked = _asked(voicing, busiest)
-    memory = footprint(voicing.checkpoint, busiest.heard, ANSWERED, asked, device)
+    memory = footprint(
+        voicing.checkpoint, busiest.heard, ANSWERED, voicing.after(busiest.heard), device
+    )  # fmt: skip
     return Performance(answers, planning_ms, memory)
 
 
@@ -202,11 +195,5 @@ def perform(
     """A voice's continuation of every place, and how long each measure of it took to plan, in
     milliseconds: hearing one and answering."""
     clocked = Clocked(voice)
-    played = play_each(clocked, ((place, _asked(voicing, place)) for place in places), seed)
-    return played.answers, clocked.planning_ms
-
-
-def _asked(voicing: Voicing, place: Context) -> Sampling:
-    if not voicing.is_in_scale_heard:
-        return voicing.sampling
-    return replace(voicing.sampling, pitch_classes=heard_scale(place.heard))
+    asked = ((place, voicing.after(place.heard)) for place in places)
+    return play_each(clocked, asked, seed).answers, clocked.planning_ms

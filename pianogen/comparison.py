@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pianogen.baselines import Unigram
 from pianogen.by_piece import mean_of
 from pianogen.continuation import Continuation
-from pianogen.errors import DataError
+from pianogen.errors import ConfigError, DataError
 from pianogen.generate import continuation
 from pianogen.grid import Measure
 from pianogen.metrics import Estimate, Floats, Stretch, figures, histograms, overlap
@@ -41,8 +41,10 @@ def find_contexts(shard: Shard, count: int, seed: int) -> tuple[Context, ...]:
     """`count` places, the same share of them in every piece that is long enough.
 
     Pieces that repeat another with a voice on top are left out, as are places where nothing
-    was heard. Raises DataError where no piece is long enough.
+    was heard. Raises ConfigError for less than one, DataError where no piece is long enough.
     """
+    if count < 1:
+        raise ConfigError(f"contexts must be at least 1, is {count}")
     pieces = [(piece, _places(shard, piece)) for piece in shard.pieces]
     usable = [(piece, places) for piece, places in pieces if len(places)]
     if not usable:
@@ -81,11 +83,6 @@ class Played:
 
     answers: tuple[Music, ...]
     ms_per_measure: float
-
-
-def play(voice: Continuation, contexts: Iterable[Context], sampling: Sampling, seed: int) -> Played:
-    """The model's continuation of every context."""
-    return play_each(voice, ((context, sampling) for context in contexts), seed)
 
 
 def play_each(voice: Continuation, asked: Iterable[tuple[Context, Sampling]], seed: int) -> Played:

@@ -25,7 +25,7 @@ from pianogen.comparison import (
     Music,
     Played,
     find_contexts,
-    play,
+    play_each,
     rivals,
 )
 from pianogen.continuation import Continuation
@@ -38,9 +38,10 @@ from pianogen.family import family, part
 from pianogen.family_figures import FamilyReading, one_step_ahead, round_trip
 from pianogen.memorisation import Notes, Training
 from pianogen.one_step import MODEL, Baselines, Reading
+from pianogen.presets import Voicing
 from pianogen.progress import told
 from pianogen.report import Breakdown, Report, Table
-from pianogen.sampling import Sampling, plain
+from pianogen.sampling import Sampling
 from pianogen.shards import Shard
 
 BATCH_STEPS, LONGEST_WINDOW = 4096, 16  # grid steps in a batch, measures in a window
@@ -51,18 +52,20 @@ FITTED = 400  # batches of the training split that the baselines see
 def evaluate(
     data: Path, split: str, *, checkpoint: str, sampling: Sampling, contexts: int = 100,
     seed: int = 0, batches: int | None = None, device: str = "cpu", threads: int = 1,
-    pictures_to: Path | None = None,
+    pictures_to: Path | None = None, is_in_scale_heard: bool = False,
 ) -> Report:  # fmt: skip
     """Evaluate a checkpoint on a split of prepared data.
 
     contexts: places from which continuations are played. batches: how many of the split, at
     least 1, are read one step ahead, spread evenly; all where it is None. pictures_to: a folder
-    for piano rolls of a few continuations. Raises DataError, CheckpointError, and ConfigError
+    for piano rolls of a few continuations. is_in_scale_heard: each continuation is drawn from the
+    scale heard before it alone. Raises DataError, CheckpointError, and ConfigError
     where a setting is out of range, scikit-learn is missing, or there can be no pictures.
     """
     if batches is not None and batches < 1:
         raise ConfigError(f"batches must be at least 1, is {batches}")
     torch.set_num_threads(threads)
+    voicing = Voicing(checkpoint, sampling, is_in_scale_heard)
     two_sample.check()
     if pictures_to is not None:
         pictures.check()
@@ -75,8 +78,8 @@ def evaluate(
     else:
         ahead = _of_family(network, held_out, training, batches, seed)
     places = find_contexts(held_out, contexts, seed)
-    played = play(voice, told(places, len(places), "continuations"), sampling, seed)
-    single = _of_one_draft(voice, places, sampling, seed)
+    played = _play(voice, voicing, places, "continuations", seed)
+    single = _of_one_draft(voice, voicing, places, seed)
     others = find_contexts(held_out, contexts, seed + 1)
     answers = rivals(places, others, known.unigram, sampling.max_polyphony, seed)
     order = {REAL: answers.pop(REAL), MODEL: played.answers, **answers}
@@ -93,7 +96,7 @@ def evaluate(
     about = {
         "checkpoint": str(checkpoint),
         "split": split,
-        "sampling": plain(sampling),
+        "sampling": voicing.settings(),
         "seed": seed,
         "teacher forced": ahead.counted,
         "played": _counted(places, played),
@@ -130,15 +133,21 @@ def _of_family(
     return Ahead({"one step ahead": one_step_ahead(there, here, seed)}, there.counted())
 
 
+def _play(
+    voice: Continuation, voicing: Voicing, places: Sequence[Context], what: str, seed: int
+) -> Played:
+    waiting = told(places, len(places), what)
+    return play_each(voice, ((place, voicing.after(place.heard)) for place in waiting), seed)
+
+
 def _of_one_draft(
-    voice: Continuation, places: Sequence[Context], sampling: Sampling, seed: int
+    voice: Continuation, voicing: Voicing, places: Sequence[Context], seed: int
 ) -> dict[str, tuple[Music | None, ...]]:
     """The hybrid's continuations without a choice among drafts, where there was one."""
-    if sampling.candidates == 1 or not isinstance(voice, HybridVoice):
+    if voicing.sampling.candidates == 1 or not isinstance(voice, HybridVoice):
         return {}
-    alone = replace(sampling, candidates=1)
-    waiting = told(places, len(places), "continuations of one draft")
-    return {ONE_DRAFT: play(voice, waiting, alone, seed).answers}
+    alone = replace(voicing, sampling=replace(voicing.sampling, candidates=1))
+    return {ONE_DRAFT: _play(voice, alone, places, "continuations of one draft", seed).answers}
 
 
 def _counted(places: Sequence[Context], played: Played) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 
 from pianogen.continuation import Continuation
@@ -93,7 +94,7 @@ def generate_file(
     meter: Meter, tempo_bpm: float, sampling: Sampling, seed: int = 0,
 ) -> tuple[Measure, ...]:  # fmt: skip
     """Write whole measures of music from nothing, `seconds` long or a little more."""
-    if seconds <= 0 or not 20 <= tempo_bpm <= 400:
+    if not 0 < seconds < inf or not 20 <= tempo_bpm <= 400:
         raise ConfigError("generate: --seconds must be more than 0, and --bpm 20 to 400")
     measure_s = meter.steps * 60 / (tempo_bpm * STEPS_PER_BEAT)
     count = max(1, -int(-seconds // measure_s))

@@ -10,6 +10,7 @@ import contextlib
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,19 +29,22 @@ class Question:
     """One part of a command line.
 
     option: the word before the answer; none: it stands by itself. default: what Enter means, in
-    words; none: there must be an answer. check: why an answer will not do.
+    words; none: there must be an answer. check: why an answer will not do. option_of:
+    the option where that hangs on the answer.
     """
 
     text: str
     option: str = ""
     default: str | None = None
     check: Check = lambda _: None
+    option_of: Callable[[str], str] | None = None
 
     def words(self, answer: str) -> list[str]:
         """What an answer adds to the command line."""
         if not answer:
             return []
-        return [self.option, answer] if self.option else [answer]
+        option = self.option_of(answer) if self.option_of is not None else self.option
+        return [option, answer] if option else [answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def _a_count(answer: str) -> str | None:
 
 def _a_length(answer: str) -> str | None:
     with contextlib.suppress(ValueError):
-        if float(answer) > 0:
+        if 0 < float(answer) < inf:
             return None
     return "a number above 0"
 
@@ -113,8 +117,23 @@ def _one_of(*words: str) -> Check:
     return lambda answer: None if answer in words else f"one of {', '.join(words)}"
 
 
+def _a_player(answer: str) -> str | None:
+    path = Path(answer)
+    is_there = path.is_file() or (path / "best.safetensors").is_file()
+    known = f"one of {', '.join(FAMILIES)}, the folder of a run, or a checkpoint's file"
+    return None if answer in FAMILIES or is_there else known
+
+
+def _player_option(answer: str) -> str:
+    """A family by its name, whatever lies here; else what was trained."""
+    return "--family" if answer in FAMILIES else "--checkpoint"
+
+
 DATA = Question("folder of prepared music", "--data", check=_a_folder)
-WHO = Question(f"who plays: {', '.join(FAMILIES)}", "--family", "hybrid", check=_one_of(*FAMILIES))
+WHO = Question(
+    f"who plays: {', '.join(FAMILIES)}, or the folder of a run",
+    default="hybrid", check=_a_player, option_of=_player_option,
+)  # fmt: skip
 MEASURES = Question("how many measures", "--measures", "4", check=_a_count)
 METER = Question("meter", "--meter", "4/4", check=_a_meter)
 SPLIT = Question(
@@ -225,7 +244,9 @@ def _answer(question: Question) -> str:
 
 def _expanded(answer: str) -> str:
     """A path from the home folder in full, as a shell would have it."""
-    return str(Path(answer).expanduser()) if answer.startswith("~") else answer
+    with contextlib.suppress(RuntimeError):  # the home folder of somebody there is not
+        return str(Path(answer).expanduser()) if answer.startswith("~") else answer
+    return answer
 
 
 def _wrong(question: Question, answer: str) -> str | None:

@@ -5,13 +5,16 @@ The bridge reads presets whole; offline only how to sample, and which checkpoint
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pianogen.errors import ConfigError
-from pianogen.keys import ALL_CLASSES, parse_scale
-from pianogen.sampling import Sampling
+from pianogen.grid import Measure
+from pianogen.keys import ALL_CLASSES, heard_scale, parse_scale
+from pianogen.sampling import Sampling, plain
 from pianogen.shipped import DEFAULT, shipped_name
 
 CONTROLS_FILE = "controls.yaml"  # beside presets: what moves which control; no preset itself
@@ -36,6 +39,21 @@ class Voicing:
         classes = ALL_CLASSES if scale == HEARD else parse_scale(scale)
         sampling = replace(self.sampling, pitch_classes=classes)
         return replace(self, sampling=sampling, is_in_scale_heard=scale == HEARD)
+
+    def after(self, heard: Sequence[Measure]) -> Sampling:
+        """How it is drawn after these measures: in their scale, where it is to be the one heard."""
+        if not self.is_in_scale_heard:
+            return self.sampling
+        return replace(self.sampling, pitch_classes=heard_scale(heard))
+
+    def unusual(self) -> dict[str, Any]:
+        """All settings that are not as they are by default, by name."""
+        usual = plain(Sampling())
+        return {name: value for name, value in self.settings().items() if value != usual.get(name)}
+
+    def settings(self) -> dict[str, Any]:
+        """All settings by name, as JSON has them; a scale where it is the one heard."""
+        return plain(self.sampling) | ({"scale": HEARD} if self.is_in_scale_heard else {})
 
 
 def preset_of(family: str) -> str:
@@ -83,7 +101,14 @@ def read_voicing(preset: str, folder: Path | None = None) -> Voicing:
 def _checkpoint(content: dict[str, Any], path: Path) -> str:
     """One in the package by its name, or a file, whose path is relative to the preset's."""
     text = str(content.get("checkpoint", DEFAULT))
-    return shipped_name(text) or str(path.parent / Path(text).expanduser())
+    return shipped_name(text) or str(beside(path, text))
+
+
+def beside(preset: Path, text: str) -> Path:
+    """The file that a preset's file names: relative to it, or from a home folder there is."""
+    with suppress(RuntimeError):  # nobody is called so
+        return preset.parent / Path(text).expanduser()
+    return preset.parent / text
 
 
 def _sampling(content: dict[str, Any], path: Path) -> Sampling:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from typing import Any, Literal, get_args
 
 from pianogen.errors import ConfigError
@@ -59,6 +60,8 @@ class Sampling:
         for name in TEMPERATURES:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be greater than 0, is {getattr(self, name):g}")
+            if getattr(self, name) == inf:
+                raise ConfigError(f"{name} must be finite, is inf")
         if self.decoding not in get_args(Decoding):
             known = ", ".join(get_args(Decoding))
             raise ConfigError(f"decoding must be one of {known}, is {self.decoding!r}")

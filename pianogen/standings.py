@@ -6,7 +6,7 @@ Pure: music in, figures by name out. The names are those of JSON and of the pict
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pianogen.by_piece import mean_of
@@ -42,7 +42,7 @@ ONE_TABLE_NOTES = (
     "1 always; of the real: two halves. In key: share of the notes in the key heard. Again: share",
     f"of the top notes that complete a figure of {FIGURE}, pitches and rhythm, that stood before.",
     "Empty: share of the measures in which nothing begins. These three are best as the real are.",
-    "Ms: to plan a measure, hearing one and answering; half take no longer, 95 % no longer.",
+    "Ms: processor time to plan a measure, hearing one and answering: the median, and 95 %.",
     "Par. M: millions of weights. MiB: what a process that loads it and plays grows by at most.",
 )
 BLOCKS = (
@@ -51,8 +51,8 @@ BLOCKS = (
     Block(PLAYING, notes=("What they play, likewise. Sounding: notes at once.",)),
 )
 LINE_NOTES = (
-    "As above, but of everyone, the real among them, and of what was heard only the highest note",
-    "of each step with onsets is kept: for those who play a melody alone.",
+    "As above, but of everyone, the real among them, and of what was heard only the line on top",
+    "is kept, a note at a time: for those who play a melody alone.",
 )
 LINE_BLOCKS = (Block(OVERLAPS, notes=LINE_NOTES), Block(PLAYING))
 DIFFERENCE_NOTES = (
@@ -84,16 +84,32 @@ def _described(place: Context, answer: Music) -> dict[str, float]:
 
 
 def top_line(music: Answer) -> Answer:
-    """The highest note of each step with onsets, as music."""
+    """The line on top, as music: at each step with onsets the highest note, unless a higher one of
+    the line still sounds. A note ends where the next one begins."""
     if music is None:
         return None
-    return tuple(replace(measure, notes=_highest(measure)) for measure in music)
+    line: list[tuple[int, int, Note]] = []  # when it begins, in which measure, the note
+    start = 0
+    for number, measure in enumerate(music):
+        for note in _highest(measure):
+            time = start + note.onset
+            if line and line[-1][0] + line[-1][2].duration > time:
+                began, where, last = line[-1]
+                if last.pitch > note.pitch:
+                    continue
+                line[-1] = (began, where, replace(last, duration=time - began))
+            line.append((time, number, note))
+        start += measure.meter.steps
+    return tuple(
+        replace(measure, notes=tuple(note for _, where, note in line if where == number))
+        for number, measure in enumerate(music)
+    )
 
 
-def _highest(measure: Measure) -> tuple[Note, ...]:
-    """Notes lie by onset and from the top down."""
+def _highest(measure: Measure) -> Iterable[Note]:
+    """The highest note of each step; notes lie by onset and from the top down."""
     kept = {note.onset: note for note in reversed(measure.notes)}
-    return tuple(kept.values())
+    return sorted(kept.values(), key=lambda note: note.onset)
 
 
 def melody(place: Context) -> Context:

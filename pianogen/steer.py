@@ -18,9 +18,10 @@ from pianogen.comparison import Context, Music, Played, compare, find_contexts, 
 from pianogen.continuation import Continuation
 from pianogen.keys import PITCH_CLASSES, heard_scale
 from pianogen.metrics import Estimate
+from pianogen.presets import Voicing
 from pianogen.progress import told
 from pianogen.report import Figure, Report, Table
-from pianogen.sampling import Sampling, plain
+from pianogen.sampling import Sampling
 from pianogen.shards import Shard
 
 Ask = Callable[[Context, Sampling], Sampling]
@@ -95,19 +96,21 @@ def _ratio(sums: Mapping[str, np.ndarray], groups: Sequence[str], seed: int) -> 
 
 def steer(
     data: Path, split: str, *, checkpoint: str, sampling: Sampling, contexts: int = 100,
-    seed: int = 0, device: str = "cpu",
+    seed: int = 0, device: str = "cpu", is_in_scale_heard: bool = False,
 ) -> Report:  # fmt: skip
     """Play from the same places of a split as asked, and without.
 
-    Raises DataError and CheckpointError.
+    is_in_scale_heard: where no other scale is asked for, it is the one heard at each place.
+    Raises DataError, CheckpointError and ConfigError.
     """
+    voicing = Voicing(checkpoint, sampling, is_in_scale_heard)
     voice = load_continuation(checkpoint, device=device)
     places = find_contexts(Shard.open(data, split), contexts, seed)
     answers = {
-        what: _answers(voice, places, sampling, ask, seed, what) for what, ask in _asks().items()
+        what: _answers(voice, places, voicing, ask, seed, what) for what, ask in _asks().items()
     }
-    about = {"checkpoint": checkpoint, "split": split, "sampling": plain(sampling), "seed": seed,
-             "contexts": len(places)}  # fmt: skip
+    about = {"checkpoint": checkpoint, "split": split, "sampling": voicing.settings(),
+             "seed": seed, "contexts": len(places)}  # fmt: skip
     tables = {"density": _by_density(answers), "scale": _by_scale(answers),
               "register": _by_range(answers)}  # fmt: skip
     spent = [each.played.ms_per_measure for each in answers.values()]
@@ -140,10 +143,10 @@ def _scale(place: Context, shift: int = 0) -> tuple[int, ...]:
 
 
 def _answers(
-    voice: Continuation, places: Sequence[Context], sampling: Sampling, ask: Ask, seed: int,
+    voice: Continuation, places: Sequence[Context], voicing: Voicing, ask: Ask, seed: int,
     what: str,
 ) -> Answers:  # fmt: skip
-    asked = [(place, ask(place, sampling)) for place in places]
+    asked = [(place, ask(place, voicing.after(place.heard))) for place in places]
     return Answers(places, play_each(voice, told(asked, len(asked), what), seed), seed)
 
 

@@ -43,7 +43,8 @@ NOT_TO_SHARE = re.compile(r"\b(NC|ND)\b")  # in a licence: no commercial use, no
 
 
 def train(data: Path, out: Path, config: TrainConfig, *, resume: bool = False) -> dict[str, float]:
-    """Run to the last update and return the newest validation figures."""
+    """Run to the last update and return the newest validation figures; none of a run that was
+    there already, which is told and left as it is."""
     torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     with distributed.together(device):
@@ -55,6 +56,10 @@ def train(data: Path, out: Path, config: TrainConfig, *, resume: bool = False) -
         trainer = Trainer(config, device, training)
         if resume:
             trainer.load_state(out / "state.safetensors")
+            if trainer.step >= config.steps:
+                say = Progress(config.steps, trainer.step).say
+                say(f"{out} has its {trainer.step} updates: to go on, give more with --steps")
+                return {}
         return _run(trainer, training, Shard.open(data, "validation"), out)
 
 

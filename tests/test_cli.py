@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_family_is_refused() -> None:
     with pytest.raises(PianogenError) as caught:
         voicing_of(arguments)
     assert str(caught.value) == (
-        "--family melody: checkpoint mine.safetensors is of the family hybrid"
+        "the family melody is to play, but checkpoint mine.safetensors is of the family hybrid"
     )
 
 
@@ -151,7 +151,7 @@ class Told:
 @pytest.mark.parametrize(
     ("words", "who"),
     [
-        ([], list(FAMILIES) + ["melody"]),
+        ([], [*FAMILIES, "ground"]),
         (["--family", "melody"], ["melody"]),
         (["--family", "hybrid", "melody"], ["hybrid", "melody"]),
         (["--preset", "warm", "hummed"], ["warm", "hummed"]),
@@ -161,7 +161,7 @@ class Told:
 def test_compare_is_told_who_plays(
     words: list[str], who: list[str], monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    for name in set(FAMILIES) - {"hybrid", "melody"}:
+    for name in {*FAMILIES, "ground"} - {"hybrid", "melody"}:
         (folder / f"{name}.yaml").write_text("{}")
     compare = Calls(monkeypatch, "pianogen.compare:compare", Told())
     assert cli.main(["compare", "--data", "data", *words]) == 0

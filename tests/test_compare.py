@@ -287,6 +287,15 @@ def test_an_answer_that_is_not_there_is_left_out(data: Path) -> None:
     assert less.as_dict()["b"][ALL_FIVE]["count"] == 1
 
 
+def test_below_a_longer_note_nothing_is_on_top() -> None:
+    over = measure([(0, 72, 20, 40), (8, 60, 20, 8), (16, 74, 20, 4), (20, 60, 20, 4)])
+    after = measure([(0, 60, 20, 8), (8, 59, 20, 8)])
+    long = measure([(0, 72, 20, 40)])
+    line = measure([(0, 72, 20, 16), (16, 74, 20, 4), (20, 60, 20, 4)])
+    assert top_line((over, after)) == (line, after)
+    assert top_line((long, after)) == (long, measure([(8, 59, 20, 8)]))
+
+
 def test_top_lines_are_held_against_top_lines(data: Path) -> None:
     scale = line(C_MAJOR)
     thick = measure([*((n.onset, n.pitch, 16, 4) for n in scale.notes), (0, 40, 16, 4)])

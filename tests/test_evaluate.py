@@ -135,6 +135,27 @@ def test_nothing_can_be_said_of_no_batches(data: Path, checkpoint: str) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("contexts", [0, -1])
+def test_nothing_can_be_said_of_no_contexts(data: Path, contexts: int) -> None:
+    with pytest.raises(ConfigError, match=f"contexts must be at least 1, is {contexts}"):
+        find_contexts(Shard.open(data, "validation"), contexts, seed=0)
+
+
+def test_the_command_draws_from_the_scale_heard_where_that_is_asked(
+    data: Path, checkpoint: str, tmp_path: Path
+) -> None:
+    asked = ["evaluate", "--data", str(data), "--checkpoint", checkpoint, "--contexts", "4"]
+    shares = {}
+    for scale in ("chromatic", "heard"):
+        figures = tmp_path / f"{scale}.json"
+        words = ["--batches", "1", "--candidates", "2", "--scale", scale, "--json", str(figures)]
+        assert main([*asked, *words]) == 0
+        report = json.loads(figures.read_text())
+        assert report["sampling"].get("scale") == ("heard" if scale == "heard" else None)
+        shares[scale] = report["continuations"]["model"]["notes in the key heard"]["mean"]
+    assert shares["heard"] == 1 > shares["chromatic"]
+
+
 def test_pictures_are_drawn_where_asked(data: Path, checkpoint: str, tmp_path: Path) -> None:
     evaluate(
         data, "validation", checkpoint=checkpoint, sampling=Sampling(), contexts=2, batches=1,

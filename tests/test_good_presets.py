@@ -199,8 +199,7 @@ PROMISES: dict[str, Promise] = {
     }),
     "chords-beam": (CALL, {
         "lasts as long as the phrase": is_(measures, 4, 4),
-        "fewer": to_yours(notes, 0.1, 0.8),
-        "longer": to_usual(length, 1.5),
+        "chords": is_(at_once, 3),
         "in one key": is_(in_one_key, 1),
         "softer": to_yours(loudness, 0.75, 0.95),
     }),

@@ -23,6 +23,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     (tmp_path / "data").mkdir()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").touch()
+    (tmp_path / "run" / "best.safetensors").touch()
     monkeypatch.chdir(tmp_path)
 
     def type_(*lines: str, code: int = 0) -> list[list[str]]:
@@ -62,6 +63,8 @@ def _next(lines: Iterator[str]) -> str:
          "continue in.mid out.mid --measures 8 --family hybrid"),
         (["3", "1", "in.mid", "out.mid", "", "", "--scale 'c minor' --density 0.5"],
          "continue in.mid out.mid --scale 'c minor' --density 0.5"),
+        (["3", "1", "in.mid", "out.mid", "", "run", ""],
+         "continue in.mid out.mid --checkpoint run"),
         (["3", "2", "out.mid", "7.5", "3/4", "", ""], "generate out.mid --seconds 7.5 --meter 3/4"),
         (["3", "3", "60 _ 62 _", "out.mid", "gru", "2", "", ""],
          "melody '60 _ 62 _' out.mid --model gru --measures 2"),
@@ -89,6 +92,8 @@ def test_an_offer_is_a_command_and_is_told_before_it_is_run(
         (["3", "1", "in.mid", "out.mid", "", "me"], "one of hybrid"),
         (["3", "1", "in.mid", "out.mid", "", "", "--scale 'c"], "cannot be read"),
         (["3", "2", "out.mid", "-1"], "a number above 0"),
+        (["3", "2", "out.mid", "inf"], "a number above 0"),
+        (["3", "1", "~nobody-is-called-so/in.mid"], "there is no file ~nobody"),
         (["3", "2", "out.mid", "", "4"], "meter"),
         (["3", "3", "60 _ x"], "'x'"),
         (["3", "4", "no"], "there is no folder no"),

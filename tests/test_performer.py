@@ -287,6 +287,18 @@ class TestSlowness:
         assert "checkpoint more is slow here: a measure takes 101 ms" in told
         assert "checkpoint default" not in told
 
+    @pytest.mark.parametrize(
+        ("device", "advice"),
+        [
+            ("cpu", "or with `--device cuda` or another checkpoint"),
+            ("cuda", "play slower, or with another checkpoint"),
+        ],
+    )
+    def test_another_device_is_advised_where_there_may_be_one(
+        self, device: str, advice: str
+    ) -> None:
+        assert advice in self.told(Ready(device, 1.0, (("other", 200.0),)))
+
     def test_it_is_told_once(self) -> None:
         again = Ready("cpu", 1.0, (("other", 200.0), ("other", 300.0)))
         assert self.told(again, again).count("checkpoint other") == 1

@@ -118,6 +118,11 @@ def test_the_published_temperatures_are_a_preset() -> None:
             "preset 'good': there is no checkpoint presets/nowhere.safetensors "
             "(presets/bad.yaml, line 3)",
         ),
+        (
+            GOOD + "checkpoint: ~nobody-is-called-so/mine.safetensors\n",
+            "preset 'good': there is no checkpoint presets/~nobody-is-called-so/mine.safetensors "
+            "(presets/bad.yaml, line 3)",
+        ),
     ],
 )
 def test_a_fault_says_what_where_and_which(tmp_path: Path, text: str, fault: str) -> None:

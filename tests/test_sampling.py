@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,7 @@ def test_of_a_chord_too_thick_the_lowest_are_left_out() -> None:
     ("settings", "says"),
     [
         ({"temperature": 0}, "temperature must be greater than 0, is 0"),
+        ({"temperature": math.inf}, "temperature must be finite, is inf"),
         ({"rhythm_temperature": -1}, "rhythm_temperature must be greater than 0, is -1"),
         ({"max_polyphony": 0}, "max_polyphony must be 1 to 32, is 0"),
         ({"low_pitch": 80, "high_pitch": 60}, "low before high"),

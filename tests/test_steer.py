@@ -49,6 +49,18 @@ def test_what_is_asked_for_is_told_beside_what_was_played(report: Report) -> Non
     assert figures["register"]["C4 to B4"]["notes C4 to B4"]["mean"] == 1
 
 
+def test_all_is_in_the_scale_heard_where_that_is_asked_and_no_other(
+    data: Path, checkpoint: str
+) -> None:
+    report = steer(
+        data, "validation", checkpoint=checkpoint, sampling=Sampling(), contexts=3,
+        is_in_scale_heard=True,
+    )  # fmt: skip
+    scale = report.as_dict()["scale"]
+    assert scale[AS_IT_IS] == scale["scale heard"]
+    assert scale["tritone away"]["in the one a tritone away"]["mean"] == 1
+
+
 def test_every_column_has_what_it_costs(report: Report) -> None:
     for table in ("density", "scale", "register"):
         for column in report.as_dict()[table].values():

@@ -102,6 +102,22 @@ def test_a_run_is_not_written_over(data: Path, tmp_path: Path) -> None:
         train(data, tmp_path, CONFIG)
 
 
+@pytest.mark.parametrize("fewer", [0, 1])
+def test_a_run_that_has_its_updates_is_told_so_and_left_as_it_is(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fewer: int
+) -> None:
+    config = replace(CONFIG, steps=2)
+    train(data, tmp_path / "run", config)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    said: list[str] = []
+    monkeypatch.setattr(Progress, "say", lambda self, text: said.append(text))
+    again = replace(config, steps=2 - fewer)
+    assert train(data, tmp_path / "run", again, resume=True) == {}
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    (line,) = said
+    assert line.endswith("has its 2 updates: to go on, give more with --steps")
+
+
 def test_there_must_be_something_to_resume(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to resume"):
         train(data, tmp_path / "none", CONFIG, resume=True)

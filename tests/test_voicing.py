@@ -52,6 +52,11 @@ def test_the_scale_heard_is_known_once_it_is_heard(tmp_path: Path) -> None:
     assert not voicing.in_scale("c major").is_in_scale_heard
 
 
+def test_a_checkpoint_in_the_home_folder_of_nobody_is_looked_for_beside(tmp_path: Path) -> None:
+    found = read_voicing(preset(tmp_path, "checkpoint: ~nobody-is-called-so/x.safetensors"))
+    assert found.checkpoint == str(tmp_path / "~nobody-is-called-so" / "x.safetensors")
+
+
 def test_a_wrong_scale_is_one_line_with_the_file(tmp_path: Path) -> None:
     path = preset(tmp_path, "scale: c majorish")
     with pytest.raises(ConfigError, match="scale 'c majorish'") as caught:

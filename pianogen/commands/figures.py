@@ -14,6 +14,8 @@ from pianogen.presets import Voicing, preset_of, read_voicing
 if TYPE_CHECKING:
     from pianogen.commands.voicing import Commands
 
+ACCOMPANIED = ("ground",)  # presets compared beside those of the families: a melody is not alone
+
 
 def add_figures(commands: Commands) -> None:
     """Add these commands to the parser."""
@@ -55,6 +57,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.split,
         checkpoint=voicing.checkpoint,
         sampling=voicing.sampling,
+        is_in_scale_heard=voicing.is_in_scale_heard,
         contexts=arguments.contexts,
         batches=arguments.batches,
         seed=arguments.seed,
@@ -84,7 +87,8 @@ def _add_compare(commands: Commands) -> None:
     parser.add_argument("--data", required=True, type=Path, metavar="DIR")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     parser.add_argument("--family", nargs="+", choices=tuple(FAMILIES), default=(),
-                        help="only these, each by its own preset (default: all)")  # fmt: skip
+                        help="only these, each by its own preset (default: all, "
+                        "and a melody over the notes heard)")  # fmt: skip
     parser.add_argument("--preset", nargs="+", default=(), metavar="NAME",
                         help="these presets, beside the families named")  # fmt: skip
     parser.add_argument("--contexts", type=int, default=200,
@@ -114,9 +118,11 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 def _voicings(arguments: argparse.Namespace) -> dict[str, Voicing]:
     """Who is compared, by the name it was given."""
-    families = arguments.family or (() if arguments.preset else FAMILIES)
+    is_named = bool(arguments.family or arguments.preset)
+    families = arguments.family if is_named else FAMILIES
+    presets = arguments.preset if is_named else ACCOMPANIED
     by_family = {family: read_voicing(preset_of(family)) for family in families}
-    return by_family | {preset: read_voicing(preset) for preset in arguments.preset}
+    return by_family | {preset: read_voicing(preset) for preset in presets}
 
 
 def _add_steer(commands: Commands) -> None:
@@ -143,6 +149,7 @@ def _steer(arguments: argparse.Namespace) -> int:
     report = steer(
         arguments.data, arguments.split,
         checkpoint=voicing.checkpoint, sampling=voicing.sampling,
+        is_in_scale_heard=voicing.is_in_scale_heard,
         contexts=arguments.contexts, seed=arguments.seed,
         device=device_name(arguments.device),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pianogen.commands.voicing import add_family, add_voicing, voice_of
 from pianogen.errors import ConfigError, PianogenError
+from pianogen.presets import HEARD
 
 if TYPE_CHECKING:
     from pianogen.commands.voicing import Commands
@@ -99,6 +100,8 @@ def _generate(arguments: argparse.Namespace) -> int:
     from pianogen.grid import Meter
 
     meter = Meter.parse(arguments.meter)
+    if arguments.scale == HEARD:
+        raise ConfigError("--scale heard: nothing is heard before it; name a scale")
     voice, voicing = voice_of(arguments)
     music = generate_file(
         voice, arguments.out, arguments.seconds,
@@ -112,7 +115,8 @@ def _generate(arguments: argparse.Namespace) -> int:
 def _add_melody(commands: Commands) -> None:
     parser = commands.add_parser(
         "melody", help="carry a typed melody on",
-        description="In sixteenths: a pitch (60 is middle C), _ to hold it, r for a rest.",
+        description="In sixteenths: a pitch (60 is middle C), _ to hold it, r for a rest; "
+        "/ at the end, where what follows is to be a melody of its own.",
     )  # fmt: skip
     parser.add_argument("typed", metavar="NOTES", help="such as '60 _ 62 _ 64 _ _ _ r r'")
     parser.add_argument("out", type=Path, metavar="OUT.mid")

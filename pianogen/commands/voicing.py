@@ -59,9 +59,11 @@ def add_voicing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--candidates", type=int, metavar="N",
                         help="drafts of a measure, 1 to 256; the best is taken")  # fmt: skip
     parser.add_argument("--decoding", choices=get_args(Decoding),
-                        help="draw, always take the likeliest, or the likeliest line")  # fmt: skip
+                        help="draw, take the likeliest each time, or the likeliest of as "
+                             "many lines as candidates (chords, melody; else max)")  # fmt: skip
     parser.add_argument("--repetition-penalty", type=float, metavar="P",
-                        help="1 to 4: how much less likely what was played before is")  # fmt: skip
+                        help="1 to 4: how much less likely what was played before is "
+                             "(chords, melody)")  # fmt: skip
     add_chance(parser)
 
 
@@ -105,7 +107,9 @@ def _refuse_another(family: str, checkpoint: str) -> None:
 
     found = family_of(checkpoint)
     if found != family:
-        raise ConfigError(f"--family {family}: checkpoint {checkpoint} is of the family {found}")
+        raise ConfigError(
+            f"the family {family} is to play, but checkpoint {checkpoint} is of the family {found}"
+        )
 
 
 def voice_of(arguments: argparse.Namespace) -> tuple[Continuation, Voicing]:
