@@ -59,16 +59,12 @@ def evaluate(
     contexts: places from which continuations are played. batches: how many of the split, at
     least 1, are read one step ahead, spread evenly; all where it is None. pictures_to: a folder
     for piano rolls of a few continuations. is_in_scale_heard: each continuation is drawn from the
-    scale heard before it alone. Raises DataError, CheckpointError, and ConfigError
-    where a setting is out of range, scikit-learn is missing, or there can be no pictures.
+    scale heard before it alone. Raises DataError, CheckpointError, and ConfigError where a
+    setting is out of range, scikit-learn is missing, or there can be no pictures.
     """
-    if batches is not None and batches < 1:
-        raise ConfigError(f"batches must be at least 1, is {batches}")
+    _check(batches, pictures_to)
     torch.set_num_threads(threads)
     voicing = Voicing(checkpoint, sampling, is_in_scale_heard)
-    two_sample.check()
-    if pictures_to is not None:
-        pictures.check()
     saved, voice = load(checkpoint), load_continuation(checkpoint, device=device)
     held_out, training = Shard.open(data, split), Shard.open(data, "train")
     known = Baselines.fit(_batches(training, FITTED, "batches fitted to"))
@@ -102,6 +98,15 @@ def evaluate(
         "played": _counted(places, played),
     }
     return Report(about, tables, played.ms_per_measure)
+
+
+def _check(batches: int | None, pictures_to: Path | None) -> None:
+    """Before minutes are spent: whether all of it can be done; raises ConfigError."""
+    if batches is not None and batches < 1:
+        raise ConfigError(f"batches must be at least 1, is {batches}")
+    two_sample.check()
+    if pictures_to is not None:
+        pictures.check()
 
 
 @dataclass(frozen=True, slots=True)
